@@ -1,0 +1,325 @@
+import { z } from 'zod';
+
+/** Which process reads the environment: `start` generates what is missing, the others insist on it. */
+export type Role = 'start' | 'api' | 'worker';
+
+/** A key that seals secrets at rest; `kid` names it inside what it sealed. */
+export interface TokenKey {
+  readonly kid: string;
+  /** 32 bytes. */
+  readonly key: Buffer;
+}
+
+export interface Config {
+  readonly http: {
+    readonly host: string;
+    /** 0 picks a free port. */
+    readonly port: number;
+    /** The only source of absolute URLs. Without it: `http://localhost:<port listened on>`. No trailing slash. */
+    readonly publicUrl: string | undefined;
+  };
+  readonly x: {
+    readonly apiUrl: string;
+    readonly authorizeUrl: string;
+    readonly clientId: string;
+    readonly clientSecret: string;
+    /** Without it: `PUBLIC_URL/callback`. */
+    readonly redirectUri: string | undefined;
+    /** No X app is configured: X is the simulator and nothing is really posted. */
+    readonly sandbox: boolean;
+  };
+  /** Unset only for `start`, which then brings its own Redis. */
+  readonly redisUrl: string | undefined;
+  readonly dataDir: string;
+  readonly secrets: {
+    readonly secretKey: string | undefined;
+    /** The first seals, all open. Empty only for `start`, which then generates one. */
+    readonly tokenKeys: readonly TokenKey[];
+  };
+  readonly gpt: {
+    readonly clientId: string;
+    readonly clientSecret: string;
+    readonly redirectUris: readonly string[];
+  } | null;
+  /** X usernames (lower case, no @) or user ids that may connect; empty: anyone. */
+  readonly allowedXUsers: readonly string[];
+  /** `host:port` pairs exempt from the public-address and https rules for media URLs. */
+  readonly mediaTrustedHosts: readonly string[];
+  readonly worker: {
+    readonly queues: readonly QueueName[];
+    readonly concurrency: number;
+  };
+  readonly publish: {
+    readonly resendPolicy: 'once' | 'never';
+    readonly confirmAfterMs: number;
+  };
+  readonly logLevel: string;
+  /** One sentence each, for the log: variables that were read but have no effect. */
+  readonly notices: readonly string[];
+}
+
+export type QueueName = 'media' | 'tweets';
+export const queueNames = ['media', 'tweets'] as const satisfies readonly QueueName[];
+
+/** Every problem of the environment at once, one line each beginning with the variable's name. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+/** Where the simulator listens when nothing else is said. */
+export const simulatorPort = 5001;
+
+const httpUrl = z
+  .string()
+  .refine((value) => isUrl(value, ['http:', 'https:']), 'must be an absolute http or https URL');
+const list = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean),
+);
+const integer = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`);
+
+const Environment = z.object({
+  PORT: integer(0, 65_535).default(5000),
+  HOST: z.string().default('127.0.0.1'),
+  PUBLIC_URL: httpUrl
+    .refine((value) => /^https?:\/\/[^/?#]+\/?$/.test(value), 'must be an origin: no path, query or fragment')
+    .transform((value) => new URL(value).origin)
+    .optional(),
+  CLIENT_ID: z.string().optional(),
+  CLIENT_SECRET: z.string().optional(),
+  REDIRECT_URI: httpUrl.optional(),
+  X_API_URL: httpUrl.transform((value) => value.replace(/\/+$/, '')).optional(),
+  X_AUTHORIZE_URL: httpUrl.optional(),
+  REDIS_URL: z
+    .string()
+    .refine((value) => isUrl(value, ['redis:', 'rediss:']), 'must be a redis:// or rediss:// URL')
+    .optional(),
+  DATA_DIR: z.string().default('./data'),
+  SECRET_KEY: z
+    .string()
+    .min(32, 'must have at least 32 characters')
+    .refine(
+      (value) => !isPlaceholder(value),
+      'is a placeholder: use a random value (openssl rand -base64 32)',
+    )
+    .optional(),
+  FLASK_SECRET_KEY: z.string().optional(),
+  TOKEN_KEYS: z.string().transform(parseTokenKeys).optional(),
+  GPT_CLIENT_ID: z.string().optional(),
+  GPT_CLIENT_SECRET: z.string().min(16, 'must have at least 16 characters').optional(),
+  GPT_REDIRECT_URIS: list
+    .pipe(
+      z.array(
+        z
+          .string()
+          .refine(isRedirectUri, 'every entry must be an https URL (http only for localhost), no fragment'),
+      ),
+    )
+    .optional(),
+  ALLOWED_X_USERS: list
+    .transform((users) => users.map((user) => user.replace(/^@/, '').toLowerCase()))
+    .default([]),
+  MEDIA_TRUSTED_HOSTS: list
+    .pipe(
+      z.array(z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:/@]+):\d{1,5}$/, 'every entry must be host:port')),
+    )
+    .default([]),
+  WORKER_QUEUES: list
+    .pipe(
+      z
+        .array(z.enum(queueNames, 'every entry must be media or tweets'))
+        .min(1, 'must name at least one queue'),
+    )
+    .default([...queueNames]),
+  WORKER_CONCURRENCY: integer(1, 1000).default(8),
+  RESEND_POLICY: z.enum(['once', 'never'], 'must be once or never').default('once'),
+  CONFIRM_AFTER_MS: integer(1, 86_400_000).default(60_000),
+  LOG_LEVEL: z
+    .enum(
+      ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+      'must be a pino level such as info or debug',
+    )
+    .default('info'),
+});
+
+/**
+ * Reads the environment into frozen groups.
+ * @throws {ConfigError} naming every variable that is wrong or missing.
+ */
+export function loadConfig(environment: Record<string, string | undefined>, role: Role): Config {
+  // An empty value is how compose files and shells say "not set".
+  const given = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const parsed = Environment.safeParse(given);
+  const problems = parsed.success
+    ? []
+    : parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`);
+  problems.push(...missingVariables(given, role));
+  if (!parsed.success || problems.length > 0) throw new ConfigError(onePerVariable(problems));
+  const env = parsed.data;
+  const sandbox = env.CLIENT_ID === undefined;
+  const simulatorUrl = `http://127.0.0.1:${simulatorPort}`;
+  return deepFreeze({
+    http: { host: env.HOST, port: env.PORT, publicUrl: env.PUBLIC_URL },
+    x: {
+      apiUrl: env.X_API_URL ?? (sandbox ? simulatorUrl : 'https://api.x.com'),
+      authorizeUrl:
+        env.X_AUTHORIZE_URL ??
+        (sandbox
+          ? `${env.X_API_URL ?? simulatorUrl}/i/oauth2/authorize`
+          : 'https://x.com/i/oauth2/authorize'),
+      clientId: env.CLIENT_ID ?? 'sandbox-client',
+      clientSecret: env.CLIENT_SECRET ?? 'sandbox-secret',
+      redirectUri: env.REDIRECT_URI,
+      sandbox,
+    },
+    redisUrl: env.REDIS_URL,
+    dataDir: env.DATA_DIR,
+    secrets: {
+      secretKey: env.SECRET_KEY ?? usableFlaskKey(env.FLASK_SECRET_KEY),
+      tokenKeys: env.TOKEN_KEYS ?? [],
+    },
+    gpt:
+      env.GPT_CLIENT_ID && env.GPT_CLIENT_SECRET
+        ? {
+            clientId: env.GPT_CLIENT_ID,
+            clientSecret: env.GPT_CLIENT_SECRET,
+            redirectUris: env.GPT_REDIRECT_URIS ?? [],
+          }
+        : null,
+    allowedXUsers: env.ALLOWED_X_USERS,
+    mediaTrustedHosts: env.MEDIA_TRUSTED_HOSTS,
+    worker: { queues: [...new Set(env.WORKER_QUEUES)], concurrency: env.WORKER_CONCURRENCY },
+    publish: { resendPolicy: env.RESEND_POLICY, confirmAfterMs: env.CONFIRM_AFTER_MS },
+    logLevel: env.LOG_LEVEL,
+    notices: ignoredVariables(given),
+  });
+}
+
+/** A value can break several rules at once; the first is enough to act on. */
+function onePerVariable(problems: readonly string[]): string[] {
+  const first = new Map<string, string>();
+  for (const line of problems) {
+    const name = line.split(':')[0] ?? line;
+    if (!first.has(name)) first.set(name, line);
+  }
+  return [...first.values()];
+}
+
+/** Variables whose values are secret: the caller removes them from `process.env` once they are read. */
+export const secretVariables = [
+  'CLIENT_SECRET',
+  'SECRET_KEY',
+  'FLASK_SECRET_KEY',
+  'TOKEN_KEYS',
+  'GPT_CLIENT_SECRET',
+  'REDIS_URL',
+] as const;
+
+function missingVariables(given: Record<string, unknown>, role: Role): string[] {
+  const problems: string[] = [];
+  const pair = (name: string, other: string) => {
+    if (given[other] !== undefined && given[name] === undefined)
+      problems.push(`${name}: is required when ${other} is set`);
+  };
+  pair('CLIENT_ID', 'CLIENT_SECRET');
+  pair('CLIENT_SECRET', 'CLIENT_ID');
+  pair('GPT_CLIENT_ID', 'GPT_CLIENT_SECRET');
+  pair('GPT_CLIENT_SECRET', 'GPT_CLIENT_ID');
+  pair('GPT_CLIENT_ID', 'GPT_REDIRECT_URIS');
+  if (role === 'start') return problems;
+  if (given.REDIS_URL === undefined)
+    problems.push(`REDIS_URL: is required for \`npm run ${role}\` (only \`npm start\` brings its own Redis)`);
+  if (given.TOKEN_KEYS === undefined)
+    problems.push('TOKEN_KEYS: is required; make one with: echo "k1:$(openssl rand -base64 32)"');
+  if (role === 'api' && given.SECRET_KEY === undefined) {
+    if (given.FLASK_SECRET_KEY === undefined)
+      problems.push('SECRET_KEY: is required; make one with: openssl rand -base64 32');
+    else if (usableFlaskKey(String(given.FLASK_SECRET_KEY)) === undefined)
+      problems.push('FLASK_SECRET_KEY: must have at least 32 characters and not be a placeholder');
+  }
+  return problems;
+}
+
+function ignoredVariables(given: Record<string, unknown>): string[] {
+  const notices: string[] = [];
+  const unused = ['ACCESS_TOKEN', 'ACCESS_TOKEN_SECRET'].filter((name) => given[name] !== undefined);
+  if (unused.length > 0)
+    notices.push(
+      `${unused.join(' and ')} no longer mean anything and are ignored: accounts connect by signing in.`,
+    );
+  if (
+    given.SECRET_KEY === undefined &&
+    given.FLASK_SECRET_KEY !== undefined &&
+    usableFlaskKey(String(given.FLASK_SECRET_KEY)) === undefined
+  )
+    notices.push(
+      'FLASK_SECRET_KEY is too short to sign cookies with and is ignored: a generated key is used.',
+    );
+  return notices;
+}
+
+function usableFlaskKey(value: string | undefined): string | undefined {
+  return value !== undefined && value.length >= 32 && !isPlaceholder(value) ? value : undefined;
+}
+
+function parseTokenKeys(value: string, context: z.RefinementCtx): TokenKey[] {
+  const keys: TokenKey[] = [];
+  const entries = value
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
+  for (const entry of entries) {
+    const match = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/]{43}=?)$/.exec(entry);
+    const key = Buffer.from(match?.[2] ?? '', 'base64');
+    if (!match?.[1] || key.length !== 32)
+      context.addIssue({
+        code: 'custom',
+        message: 'every entry must be kid:base64(32 bytes), for example k1:$(openssl rand -base64 32)',
+      });
+    else if (new Set(key).size < 8)
+      context.addIssue({ code: 'custom', message: `the key ${match[1]} is not random` });
+    else if (keys.some((known) => known.kid === match[1]))
+      context.addIssue({ code: 'custom', message: `the key id ${match[1]} stands twice` });
+    else keys.push({ kid: match[1], key });
+  }
+  if (entries.length === 0) context.addIssue({ code: 'custom', message: 'must hold at least one key' });
+  return keys;
+}
+
+function isPlaceholder(value: string): boolean {
+  return /your|secret[_-]?key|change[_-]?me|placeholder|example/i.test(value) || new Set(value).size < 8;
+}
+
+function isUrl(value: string, protocols: readonly string[]): boolean {
+  const url = URL.parse(value);
+  return url !== null && protocols.includes(url.protocol) && url.hostname !== '';
+}
+
+function isRedirectUri(value: string): boolean {
+  const url = URL.parse(value);
+  if (!url || value.includes('#')) return false;
+  const local = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
+  return url.protocol === 'https:' || (url.protocol === 'http:' && local);
+}
+
+function deepFreeze<T>(value: T): T {
+  if (value !== null && typeof value === 'object' && !Buffer.isBuffer(value)) {
+    for (const child of Object.values(value)) deepFreeze(child);
+    Object.freeze(value);
+  }
+  return value;
+}

@@ -1,0 +1,52 @@
+import { pino } from 'pino';
+
+/** The only fields that a log line may carry: everything else is dropped, so that no token or text slips in. */
+const allowedFields = new Set([
+  'accountId', 'address', 'attempt', 'attemptId', 'bytes', 'clientId', 'code', 'count', 'durationMs', 'endpoint', 'err',
+  'index', 'jobId', 'method', 'path', 'problems', 'queue', 'reason', 'redirectUri', 'requestId', 'retryAt', 'role',
+  'signal', 'stage', 'state', 'status', 'transactionId', 'url', 'verdict',
+]); // biome-ignore format: one list
+
+type Fields = Record<string, unknown>;
+
+/** What the apps log with; libraries never log. */
+export interface Log {
+  debug(fields: Fields, message: string): void;
+  info(fields: Fields, message: string): void;
+  warn(fields: Fields, message: string): void;
+  error(fields: Fields, message: string): void;
+}
+
+/** JSON lines on stdout; `name` tells the processes of one machine apart. */
+export function createLog(name: string, level: string): Log {
+  return pino({
+    name,
+    level,
+    base: { name },
+    formatters: {
+      level: (label) => ({ level: label }),
+      log: (fields) =>
+        Object.fromEntries(
+          Object.entries(fields)
+            .filter(([field]) => allowedFields.has(field))
+            .map(([field, value]) => [field, field === 'err' ? describeError(value) : value]),
+        ),
+    },
+    timestamp: pino.stdTimeFunctions.isoTime,
+  });
+}
+
+/** Name, message and stack of an error and of its causes; URLs lose their query, which may hold a secret. */
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return { message: withoutQueries(String(error)) };
+  return {
+    type: error.name,
+    message: withoutQueries(error.message),
+    stack: withoutQueries(error.stack ?? ''),
+    ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
+  };
+}
+
+function withoutQueries(text: string): string {
+  return text.replace(/(\b[a-z]+:\/\/[^\s?#]*)[?#][^\s)'"]*/gi, '$1').replace(/\/\/[^/\s@]*@/g, '//');
+}

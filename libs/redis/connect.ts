@@ -1,0 +1,55 @@
+import { Redis, type RedisOptions } from 'ioredis';
+
+/**
+ * How a connection behaves while Redis is away.
+ * `fail-fast`: commands fail at once (the API answers 503 instead of hanging).
+ * `wait`: commands wait for Redis to come back (workers; also BullMQ's blocking connections).
+ */
+export type WhenAway = 'fail-fast' | 'wait';
+
+/** Options for `new Redis(url, options)`, also handed to BullMQ, which opens its own connections. */
+export function redisOptions(whenAway: WhenAway): Omit<RedisOptions, 'replyMapping'> {
+  return {
+    // The default back-off grows to 20 s, and a Redis that is back would be refused that much longer.
+    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1000),
+    connectTimeout: 5000,
+    ...(whenAway === 'fail-fast'
+      ? { enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: 900 }
+      : { maxRetriesPerRequest: null }),
+  };
+}
+
+export type RedisConnection = Redis & AsyncDisposable;
+
+/**
+ * Connects and waits until Redis answers.
+ * @throws Error when Redis does not answer within `timeoutMs`; its message says what to check, without the password.
+ */
+export async function connectRedis(
+  url: string,
+  whenAway: WhenAway,
+  { timeoutMs = 10_000 }: { timeoutMs?: number } = {},
+): Promise<RedisConnection> {
+  const redis = new Redis(url, { ...redisOptions(whenAway), lazyConnect: true });
+  let lastError: Error | undefined;
+  // Without a listener ioredis prints every lost connection; the state is visible in `status` and in failing commands.
+  redis.on('error', (error) => {
+    lastError = error;
+  });
+  redis.connect().catch(() => {});
+  const ready = await new Promise<boolean>((resolve) => {
+    const timer = setTimeout(resolve, timeoutMs, false);
+    redis.once('ready', () => {
+      clearTimeout(timer);
+      resolve(true);
+    });
+  });
+  if (!ready) {
+    redis.disconnect();
+    const { host } = new URL(url);
+    throw new Error(
+      `Redis at ${host} does not answer (${lastError?.message ?? 'no answer'}). Is it running, and is REDIS_URL right?`,
+    );
+  }
+  return Object.assign(redis, { [Symbol.asyncDispose]: async () => redis.disconnect() });
+}
