@@ -42,40 +42,35 @@ export async function unpackedRedis({ cacheDir, say }: Unpacking): Promise<Unpac
 }
 
 async function unpackInto(work: string): Promise<void> {
-  let packages = await missingPackages();
-  if (packages.length === 0) {
-    // Fresh containers have no package lists; only root may fetch them.
-    await run('apt-get', ['update', '-qq'], { timeout: 120_000 });
-    packages = await missingPackages();
+  try {
+    await download(work);
+  } catch {
+    // Fresh containers have no package lists, old machines have stale ones; only root may fetch them.
+    await run('apt-get', ['update', '-qq'], { timeout: 120_000 }).catch(() => {});
+    await download(work);
   }
-  if (packages.length === 0) throw new Error(`apt-get knows no package ${packageName}`);
-  await run('apt-get', ['download', '-qq', ...packages], { cwd: work, timeout: 120_000 });
   for (const name of await readdir(work))
     if (name.endsWith('.deb')) await run('dpkg-deb', ['-x', name, 'root'], { cwd: work, timeout: 60_000 });
 }
 
-/** The package and those that it depends on, without the ones that are installed (the C library always is). */
-async function missingPackages(): Promise<string[]> {
-  const listed = await run('apt-cache', [
-    ...['depends', '--recurse', '--no-recommends', '--no-suggests', '--no-conflicts', '--no-breaks'],
-    ...['--no-replaces', '--no-enhances', packageName],
-  ]).catch(() => ({ stdout: '' }));
-  const names = new Set(listed.stdout.split('\n').filter((line) => /^[a-z0-9]/.test(line)));
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
-  const installed = await run('dpkg-query', ['-W', '-f', '${db:Status-Status} ${Package}\n']);
-  for (const line of installed.stdout.split('\n'))
-    if (line.startsWith('installed ') && !line.includes('redis'))
-      names.delete(line.slice('installed '.length));
-  return [...names].filter((name) => /redis|^lib|^lua/.test(name));
+/** The package and those that it needs and that are not installed: what apt-get would install. */
+async function download(work: string): Promise<void> {
+  const args = ['--simulate', '--no-install-recommends', 'install', packageName];
+  const plan = await run('apt-get', args, { timeout: 60_000 });
+  const names = [...plan.stdout.matchAll(/^Inst (\S+)/gm)].flatMap(([, name]) => name ?? []);
+  if (names.length === 0) throw new Error(`${packageName} counts as installed and cannot be run`);
+  await run('apt-get', ['download', '-qq', ...names], { cwd: work, timeout: 120_000 });
 }
 
 async function programIn(folder: string): Promise<Unpacked | null> {
   const file = join(folder, 'usr/bin/redis-server');
-  const libraries = join(folder, 'usr/lib');
   try {
     await stat(file);
-    const folders = (await readdir(libraries)).filter((name) => name.includes('-linux-'));
-    return { file, libraryPath: folders.map((name) => join(libraries, name)).join(':') };
+    const found: string[] = [];
+    for (const libraries of [join(folder, 'usr/lib'), join(folder, 'lib')])
+      for (const name of await readdir(libraries).catch(() => []))
+        if (name.includes('-linux-')) found.push(join(libraries, name));
+    return { file, libraryPath: found.join(':') };
   } catch {
     return null;
   }
