@@ -1,0 +1,94 @@
+/**
+ * X's numbers, as of November 2026. They change without notice: whatever X answers wins over them.
+ */
+
+const kilobyte = 1024;
+const megabyte = 1024 * kilobyte;
+const quarterHour = 15 * 60_000;
+const day = 24 * 60 * 60_000;
+
+/** Text of a post (docs.x.com, Counting characters). */
+export const textLimits = {
+  maxWeightedLength: 280,
+  /** For accounts with a Premium subscription. */
+  maxWeightedLengthPremium: 25_000,
+} as const;
+
+/** Fields of a post (docs.x.com, Create Post). */
+export const postLimits = {
+  maxImages: 4,
+  pollOptions: { min: 2, max: 4 },
+  maxPollOptionLength: 25,
+  pollMinutes: { min: 5, max: 10_080 },
+  replySettings: ['following', 'mentionedUsers', 'subscribers', 'verified'],
+  maxAltTextLength: 1000,
+} as const;
+
+/** Media that X takes (docs.x.com, Media best practices); the wider video limits of Premium are not assumed. */
+export const mediaLimits = {
+  image: { maxBytes: 5 * megabyte, maxSide: 4096 },
+  gif: {
+    maxBytes: 15 * megabyte,
+    maxWidth: 1280,
+    maxHeight: 1080,
+    maxFrames: 350,
+    maxFramePixels: 300_000_000,
+  },
+  video: {
+    maxBytes: 512 * megabyte,
+    minSeconds: 0.5,
+    maxSeconds: 140,
+    minSide: 32,
+    maxWidth: 1280,
+    maxHeight: 1024,
+    maxFramesPerSecond: 60,
+    minAspectRatio: 1 / 3,
+    maxAspectRatio: 3,
+  },
+  /** A media id may be used in a post for this long after FINALIZE. */
+  usableMs: day,
+} as const;
+
+const segments = { max: 1000, bytes: megabyte, largeBytes: 4 * megabyte } as const;
+
+/**
+ * Bytes of each APPEND for a file of `totalBytes`: X takes segment_index 0–999, and has refused 5 MB with 413.
+ * @throws RangeError when no segment size that X takes is enough.
+ */
+export function segmentBytesFor(totalBytes: number): number {
+  if (totalBytes <= segments.max * segments.bytes) return segments.bytes;
+  if (totalBytes <= segments.max * segments.largeBytes) return segments.largeBytes;
+  throw new RangeError(`X takes no upload of ${totalBytes} bytes in ${segments.max} segments`);
+}
+
+/** How often an endpoint may be called (docs.x.com, Rate limits), until X's headers say otherwise. */
+export const rateLimits = {
+  users_me: { perUser: { count: 75, windowMs: quarterHour }, perApp: null },
+  user_tweets: {
+    perUser: { count: 900, windowMs: quarterHour },
+    perApp: { count: 10_000, windowMs: quarterHour },
+  },
+  create_tweet: { perUser: { count: 100, windowMs: quarterHour }, perApp: { count: 10_000, windowMs: day } },
+  delete_tweet: { perUser: { count: 50, windowMs: quarterHour }, perApp: null },
+  initialize: { perUser: { count: 1875, windowMs: quarterHour }, perApp: { count: 180_000, windowMs: day } },
+  append: { perUser: { count: 1875, windowMs: quarterHour }, perApp: { count: 180_000, windowMs: day } },
+  finalize: { perUser: { count: 1875, windowMs: quarterHour }, perApp: { count: 180_000, windowMs: day } },
+  media_status: {
+    perUser: { count: 1000, windowMs: quarterHour },
+    perApp: { count: 100_000, windowMs: day },
+  },
+  media_metadata: {
+    perUser: { count: 500, windowMs: quarterHour },
+    perApp: { count: 50_000, windowMs: day },
+  },
+} as const;
+
+/** What X bills, in US dollars (docs.x.com, Pricing). */
+export const prices = {
+  post: 0.015,
+  postWithUrl: 0.2,
+  deletePost: 0.01,
+  altText: 0.005,
+  readPost: 0.005,
+  readUser: 0.01,
+} as const;
