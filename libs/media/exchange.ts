@@ -1,0 +1,192 @@
+import { type Agent, type Dispatcher, errors, request } from 'undici';
+import { ProblemError } from '#libs/problem/problem.ts';
+import { NotConnectedError, type Timeouts } from './guarded-agent.ts';
+import { type HostRules, parseMediaUrl } from './media-url.ts';
+
+const maxRedirects = 3;
+const maxRetryAfterMs = 5_000;
+
+/** A successful answer whose body has not been read yet. */
+export interface Answer {
+  /** What the host stated; null when it did not. */
+  readonly totalBytes: number | null;
+  readonly contentType: string | null;
+  /** The body, piece by piece: ends with `media_too_large` at the first byte too many. To be read or left at once. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** Another try may help; `problem` is what to say when there is none left. */
+export class RetryableAnswerError extends Error {
+  readonly problem: ProblemError;
+  readonly retryAfterMs: number;
+
+  constructor(problem: ProblemError, retryAfterMs = 0) {
+    super(problem.message, { cause: problem });
+    this.name = 'RetryableAnswerError';
+    this.problem = problem;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** Asks for a URL and follows its redirects, each hop judged anew. Rejects with the signal's reason when it fires. */
+export type Exchange = (url: string, maxBytes: number, signal: AbortSignal) => Promise<Answer>;
+
+/** Creates the exchange over an agent that judges connections. */
+export function createExchange(agent: Agent, rules: HostRules, timeouts: Timeouts): Exchange {
+  // Headers that come byte by byte keep the agent's own timer going, not this one.
+  const hopTimeoutMs = timeouts.resolveMs + timeouts.connectMs + timeouts.headersMs;
+  return async (url, maxBytes, signal) => {
+    let next = url;
+    for (let hop = 0; hop <= maxRedirects; hop += 1) {
+      const target = parseMediaUrl(next, rules);
+      if (!target) throw notUsable(hop);
+      const response = await send(agent, target, hop, { signal, hopTimeoutMs });
+      const location = redirectOf(response);
+      if (location === null) return readAnswer(response, maxBytes, signal);
+      discard(response);
+      next = URL.parse(location, target.href)?.href ?? '';
+    }
+    throw redirectProblem();
+  };
+}
+
+async function send(
+  agent: Agent,
+  url: URL,
+  hop: number,
+  { signal, hopTimeoutMs }: { signal: AbortSignal; hopTimeoutMs: number },
+): Promise<Dispatcher.ResponseData> {
+  const slow = new AbortController();
+  const timer = setTimeout(() => slow.abort(hostStopped()), hopTimeoutMs);
+  try {
+    // A fixed set of headers: no cookie, no authorization, nothing of an earlier hop. Identity, because what is
+    // counted and hashed must be what is uploaded.
+    return await request(url, {
+      dispatcher: agent,
+      method: 'GET',
+      headers: { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'post-to-x' },
+      signal: AbortSignal.any([signal, slow.signal]),
+    });
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    if (error instanceof NotConnectedError) throw notUsable(hop, error);
+    throw slow.signal.aborted ? slow.signal.reason : brokenOff(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function readAnswer(response: Dispatcher.ResponseData, maxBytes: number, signal: AbortSignal): Answer {
+  const problem = refusal(response, maxBytes);
+  if (problem) {
+    discard(response);
+    throw problem;
+  }
+  return {
+    totalBytes: statedLength(response),
+    contentType: header(response, 'content-type'),
+    body: readBody(response, maxBytes, signal),
+  };
+}
+
+function refusal(response: Dispatcher.ResponseData, maxBytes: number): Error | null {
+  const status = response.statusCode;
+  if (status === 408 || status === 425 || status === 429 || status >= 500)
+    return new RetryableAnswerError(
+      new ProblemError('media_unreachable', `The media host answered ${status}. Try again later.`),
+      retryAfterMs(response),
+    );
+  if (status < 200 || status >= 300)
+    return new ProblemError(
+      'media_not_found',
+      `The media host answered ${status}. Send an address that opens the file itself without signing in.`,
+    );
+  const encoding = header(response, 'content-encoding') ?? 'identity';
+  if (encoding.trim().toLowerCase() !== 'identity')
+    return new ProblemError(
+      'media_unsupported',
+      'The media host sent compressed content although plain content was asked for. Send the file from elsewhere.',
+    );
+  return (statedLength(response) ?? 0) > maxBytes ? tooLarge(maxBytes) : null;
+}
+
+async function* readBody(
+  response: Dispatcher.ResponseData,
+  maxBytes: number,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  try {
+    for await (const piece of response.body) {
+      bytes += piece.length;
+      if (bytes > maxBytes) throw tooLarge(maxBytes);
+      yield piece;
+    }
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    throw error instanceof ProblemError ? error : brokenOff(error);
+  }
+}
+
+/** The same answer for what we refuse and for what refuses us: neither tells anything about a network behind us. */
+function notUsable(hop: number, cause?: unknown): RetryableAnswerError {
+  if (hop > 0) return new RetryableAnswerError(redirectProblem(cause));
+  return new RetryableAnswerError(
+    new ProblemError(
+      'media_url_forbidden',
+      'The media address cannot be used: it must be a public https address whose host answers.',
+      { cause },
+    ),
+  );
+}
+
+function redirectProblem(cause?: unknown): ProblemError {
+  return new ProblemError(
+    'media_redirect',
+    `The media address redirects more than ${maxRedirects} times, or to an address that cannot be used.`,
+    { cause },
+  );
+}
+
+function brokenOff(cause: unknown): Error {
+  if (cause instanceof errors.HeadersTimeoutError || cause instanceof errors.BodyTimeoutError)
+    return hostStopped(cause);
+  return new RetryableAnswerError(
+    new ProblemError('media_unreachable', 'The media host broke off its answer. Try again later.', { cause }),
+  );
+}
+
+function hostStopped(cause?: unknown): ProblemError {
+  return new ProblemError('media_timeout', 'The media host stopped sending. Try again later.', { cause });
+}
+
+function tooLarge(maxBytes: number): ProblemError {
+  const megabytes = Math.floor(maxBytes / 1024 / 1024);
+  const limit = megabytes > 0 ? `${megabytes} MB` : `${maxBytes} bytes`;
+  return new ProblemError('media_too_large', `The file is larger than ${limit}. Send a smaller one.`);
+}
+
+function redirectOf(response: Dispatcher.ResponseData): string | null {
+  return [301, 302, 303, 307, 308].includes(response.statusCode) ? header(response, 'location') : null;
+}
+
+function header(response: Dispatcher.ResponseData, name: string): string | null {
+  const value = response.headers[name];
+  return Array.isArray(value) ? value.join(', ') : (value ?? null);
+}
+
+function statedLength(response: Dispatcher.ResponseData): number | null {
+  const length = Number(header(response, 'content-length') ?? Number.NaN);
+  return Number.isSafeInteger(length) && length >= 0 ? length : null;
+}
+
+function retryAfterMs(response: Dispatcher.ResponseData): number {
+  const seconds = Number(header(response, 'retry-after') ?? 0);
+  return Number.isFinite(seconds) ? Math.min(maxRetryAfterMs, Math.max(0, seconds * 1000)) : 0;
+}
+
+function discard(response: Dispatcher.ResponseData): void {
+  // An unread body would hold its connection; its errors no longer concern anybody.
+  response.body.on('error', () => {});
+  response.body.destroy();
+}
