@@ -43,7 +43,7 @@ export async function findRedis({ path, cacheDir, say = () => {} }: Search): Pro
     old.length > 0
       ? `Redis 7.0 or later is needed and only ${old.join(', ')} is installed.`
       : 'No Redis is installed.';
-  const unpacked = await unpackedRedis({ cacheDir, say: (line) => say(`${reason} ${line}`) });
+  const unpacked = await unpackedRedis({ cacheDir, path, say: (line) => say(`${reason} ${line}`) });
   if ('failure' in unpacked) throw new NoRedisError(`${reason} ${unpacked.failure}`);
   const version = await versionOf(unpacked);
   if (!version || version.major < 7)

@@ -8,6 +8,8 @@ const packageName = 'redis-server';
 
 interface Unpacking {
   readonly cacheDir: string;
+  /** Where apt-get is looked for; without it, the PATH of this process. */
+  readonly path?: string | undefined;
   readonly say: (line: string) => void;
 }
 
@@ -20,11 +22,15 @@ interface Unpacked {
  * Debian's and Ubuntu's own Redis package, downloaded and unpacked into `cacheDir`: nothing is installed and
  * no root is needed. Kept there, so that the next start finds it at once.
  */
-export async function unpackedRedis({ cacheDir, say }: Unpacking): Promise<Unpacked | { failure: string }> {
+export async function unpackedRedis({
+  cacheDir,
+  path,
+  say,
+}: Unpacking): Promise<Unpacked | { failure: string }> {
   const folder = join(cacheDir, packageName);
   const known = await programIn(folder);
   if (known) return known;
-  if (!(await runs('apt-get', ['--version'])) || !(await runs('dpkg-deb', ['--version'])))
+  if (!(await runs('apt-get', ['--version'], path)) || !(await runs('dpkg-deb', ['--version'], path)))
     return { failure: 'This system has no apt-get to fetch it with.' };
   say("Unpacking Debian's redis-server package for this project (nothing is installed) …");
   await mkdir(cacheDir, { recursive: true });
@@ -76,8 +82,8 @@ async function programIn(folder: string): Promise<Unpacked | null> {
   }
 }
 
-async function runs(program: string, args: readonly string[]): Promise<boolean> {
-  return run(program, args, { timeout: 10_000 }).then(
+async function runs(program: string, args: readonly string[], path?: string): Promise<boolean> {
+  return run(program, args, { timeout: 10_000, ...(path !== undefined && { env: { PATH: path } }) }).then(
     () => true,
     () => false,
   );

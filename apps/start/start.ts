@@ -1,0 +1,145 @@
+import { mkdir, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Config, simulatorPort } from '#libs/config/config.ts';
+import { connectRedis } from '#libs/redis/connect.ts';
+import { type Child, startChild } from './child.ts';
+import { lockDataDir } from './data-dir-lock.ts';
+import { startEmbeddedRedis } from './embedded-redis.ts';
+import { loadGeneratedKeys } from './generated-keys.ts';
+import { checkPort, isPortFree } from './port.ts';
+import { waitUntilReady } from './ready.ts';
+import { StartError } from './start-error.ts';
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+interface StartOptions {
+  readonly config: Config;
+  /** The variables that `config` was read from: handed on to the processes. */
+  readonly environment: Variables;
+  /** A line of the process `name`, for the log. */
+  readonly print: (name: string, line: string) => void;
+  /** Fires when starting is no longer wanted. */
+  readonly signal?: AbortSignal;
+}
+
+/** Everything that `npm start` runs; disposing stops it all in reverse order. */
+export interface Running extends AsyncDisposable {
+  /** Where a browser opens the API. */
+  readonly apiUrl: string;
+  /** The simulated X, or null where posts go to the real one. */
+  readonly simulatorUrl: string | null;
+}
+
+const root = join(import.meta.dirname, '../..');
+
+/**
+ * Redis, simulator, API and worker, each its own process; resolves when the API accepts posts.
+ * @throws StartError | NoRedisError: nothing is left running then.
+ */
+export async function startAll({ config, environment, print, signal }: StartOptions): Promise<Running> {
+  const say = (line: string) => print('start', line);
+  await using stack = new AsyncDisposableStack();
+  const dataDir = await openDataDir(config.dataDir);
+  stack.use(await lockDataDir(dataDir));
+  await checkPort(config.http.host, config.http.port);
+  const common = { ...environment, ...(await secretsFor(config, environment, dataDir)), DATA_DIR: dataDir };
+  const redisUrl = await openRedis(config, dataDir, stack, say);
+  const run = (name: string, folder: string, variables: (url?: string) => Variables): Child => {
+    const script = join(root, 'apps', folder, 'main.ts');
+    const ofChild = (url?: string) => ({ ...common, REDIS_URL: redisUrl, ...variables(url) });
+    return stack.use(
+      startChild({ name, script, environment: ofChild, print: (line) => print(name, line), say }),
+    );
+  };
+  const simulatorUrl = needsSimulator(config) ? await startSimulator(run) : null;
+  const x = simulatorUrl === null ? {} : sandboxVariables(simulatorUrl, config);
+  const api = run('api', 'api', (url) => ({ ...x, ...(url && { PORT: new URL(url).port }) }));
+  run('worker', 'worker', () => x);
+  const { port } = new URL(await api.listening);
+  await waitUntilReady({ url: `http://${localName(config.http.host)}:${port}`, say, signal });
+  const running = stack.move();
+  return {
+    apiUrl: config.http.publicUrl ?? `http://localhost:${port}`,
+    simulatorUrl,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+async function openDataDir(dataDir: string): Promise<string> {
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    return await realpath(dataDir);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StartError(`The data folder cannot be made (${reason}): set DATA_DIR to one that can.`, {
+      cause,
+    });
+  }
+}
+
+/** What the environment does not say is made once and kept. */
+async function secretsFor(config: Config, environment: Variables, dataDir: string): Promise<Variables> {
+  const given = {
+    SECRET_KEY: config.secrets.secretKey,
+    TOKEN_KEYS: config.secrets.tokenKeys.length > 0 ? environment.TOKEN_KEYS : undefined,
+  };
+  if (given.SECRET_KEY !== undefined && given.TOKEN_KEYS !== undefined) return given;
+  const generated = await loadGeneratedKeys(dataDir);
+  return {
+    SECRET_KEY: given.SECRET_KEY ?? generated.SECRET_KEY,
+    TOKEN_KEYS: given.TOKEN_KEYS ?? generated.TOKEN_KEYS,
+  };
+}
+
+async function openRedis(
+  config: Config,
+  dataDir: string,
+  stack: AsyncDisposableStack,
+  say: (line: string) => void,
+): Promise<string> {
+  if (config.redisUrl !== undefined) {
+    await using _reachable = await connectRedis(config.redisUrl, 'fail-fast').catch((cause: Error) => {
+      throw new StartError(cause.message, { cause });
+    });
+    return config.redisUrl;
+  }
+  const cacheDir = join(root, 'node_modules/.cache');
+  return stack.use(await startEmbeddedRedis({ dataDir, cacheDir, say })).url;
+}
+
+/** Without an X app there is a simulated X, unless one is named that runs already. */
+function needsSimulator(config: Config): boolean {
+  return config.x.sandbox && config.x.apiUrl === `http://127.0.0.1:${simulatorPort}`;
+}
+
+async function startSimulator(
+  run: (name: string, folder: string, variables: (url?: string) => Variables) => Child,
+): Promise<string> {
+  const port = (await isPortFree(simulatorPort)) ? simulatorPort : 0;
+  const child = run('simulator', 'x-simulator', (url) => ({
+    HOST: '127.0.0.1',
+    PORT: url === undefined ? String(port) : new URL(url).port,
+    REDIS_URL: undefined,
+    SECRET_KEY: undefined,
+    TOKEN_KEYS: undefined,
+  }));
+  return new URL(await child.listening).origin;
+}
+
+/** The simulator serves sample pictures too, which the media rules would otherwise refuse as a private address. */
+function sandboxVariables(simulatorUrl: string, config: Config): Variables {
+  const { port } = new URL(simulatorUrl);
+  const trusted = [...config.mediaTrustedHosts, `127.0.0.1:${port}`, `localhost:${port}`];
+  return {
+    X_API_URL: simulatorUrl,
+    X_AUTHORIZE_URL: `${simulatorUrl}/i/oauth2/authorize`,
+    MEDIA_TRUSTED_HOSTS: trusted.join(','),
+  };
+}
+
+/** Where a server that listens on every address is reached from here. */
+function localName(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}
