@@ -1,0 +1,63 @@
+import type { Job, WaitReason } from './job.ts';
+import type { Situation } from './job-view.ts';
+
+const waits: Record<WaitReason, string> = {
+  limit: 'X limits how much this account may do right now',
+  credits: 'The X app has run out of credits',
+  x_down: 'X is not answering',
+  storage: 'This server has no room for the media at the moment',
+  media_host: 'The server that holds the media is not answering',
+};
+
+const stages: Record<NonNullable<Situation['stage']>, string> = {
+  fetching: 'Fetching the media',
+  preparing: 'Preparing the media for X',
+  uploading: 'Uploading the media to X',
+  x_processing: 'X is processing the media',
+  posting: 'Sending the post to X',
+};
+
+/** What is going on, in one plain sentence that an assistant can repeat to its user. */
+export function describeJob(job: Job, situation: Situation, now: number): string {
+  switch (situation.status) {
+    case 'published':
+      return job.createdWithoutId
+        ? 'The post was published, but X did not tell its address: look at your profile on X.'
+        : 'Tweet posted successfully!';
+    case 'failed':
+      return describeFailure(job);
+    case 'canceled':
+      return 'The post was canceled before it was sent. Nothing was posted.';
+    case 'unconfirmed':
+      return 'It is not known whether X has the post. Look at your profile on X before you post it again, then settle this job.';
+    case 'confirming':
+      return 'The post was sent, but X did not answer clearly. Checking on X whether it is there; it will not be posted twice.';
+    case 'scheduled':
+      return `The post is scheduled for ${new Date(job.publishAt ?? now).toISOString()}.`;
+    case 'waiting':
+      return `${waits[situation.waitReason ?? 'x_down']}. The post will be tried again at ${new Date(situation.retryAt ?? now).toISOString()}; nothing needs to be done.`;
+    case 'queued':
+      return 'The post is accepted and will be sent in a moment.';
+    case 'processing':
+      return describeStage(job, situation);
+  }
+}
+
+function describeFailure(job: Job): string {
+  const live = job.tweets.length;
+  const posted =
+    live === 0
+      ? 'Nothing was posted.'
+      : `${live} of the thread's posts ${live === 1 ? 'is' : 'are'} live on X, the rest was not posted.`;
+  return `The post failed: ${(job.error?.detail ?? 'an unknown reason').replace(/\.$/, '')}. ${posted}`;
+}
+
+function describeStage(job: Job, { stage }: Situation): string {
+  if (stage === null) return 'The post is in work.';
+  const items = job.media.filter((item) => item.stage === stage);
+  if (stage === 'posting' || items.length === 0) return `${stages[stage]}.`;
+  const percent = Math.round(items.reduce((sum, item) => sum + item.progress, 0) / items.length);
+  const kinds = new Set(items.map((item) => item.prepared?.kind));
+  const what = items.length === 1 && kinds.has('video') ? 'the video' : 'the media';
+  return `${stages[stage].replace('the media', what)} (${percent}%).`;
+}

@@ -1,0 +1,280 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Redis } from 'ioredis';
+import { prepareScript, type Script } from '#libs/redis/script.ts';
+import type { Sealer } from '#libs/sealing/sealing.ts';
+import { type Job, type MediaItem, newItem, recordVersion } from './job.ts';
+import { type ItemStep, type JobPatch, parseJob, toFields } from './job-record.ts';
+import { type MoveName, moves } from './moves.ts';
+import { fingerprintOf, mediaOf, type Order } from './order.ts';
+
+const retentionMs = 48 * 60 * 60 * 1000;
+const recentMs = 10 * 60 * 1000;
+/** How long after a claim or a save the sweeper looks whether somebody still works on it. */
+const checkAfterMs = 30_000;
+
+export type AcceptOutcome =
+  | { readonly kind: 'accepted'; readonly jobId: string; readonly openJobs: number }
+  | { readonly kind: 'replayed' | 'recent' | 'key_reused'; readonly jobId: string }
+  | { readonly kind: 'too_many'; readonly openJobs: number };
+
+export interface AcceptRequest {
+  readonly accountId: string;
+  /** The account's name at X when it asked, for the URLs of its posts. */
+  readonly username: string;
+  readonly clientId: string;
+  readonly order: Order;
+  readonly idempotencyKey: string | null;
+  readonly allowDuplicate: boolean;
+  readonly maxOpenJobs: number;
+}
+
+/** What a move checks and says besides its entry in the table. */
+export interface MoveFacts {
+  readonly owner?: string;
+  readonly attemptId?: string;
+  readonly cursor?: number;
+  readonly patch?: JobPatch;
+  readonly bumpFence?: boolean;
+  /** When the sweeper should look at the job next: epoch ms, or ms from now. */
+  readonly checkAt?: number;
+  readonly checkAfterMs?: number;
+  /** The post that X has: `take` when X itself named it in its answer, `if_free` when it was found by reading. */
+  readonly tweet?: { readonly id: string | null; readonly claim: 'take' | 'if_free' };
+  /** Makes a repetition of this very call recognisable; by default every call is its own. */
+  readonly moveId?: string;
+}
+
+export type MoveResult =
+  | { readonly done: true; readonly at: number }
+  | { readonly done: false; readonly reason: string };
+
+export type SaveItemResult =
+  | { readonly saved: false }
+  | { readonly saved: true; prepared: boolean; ready: boolean };
+
+/** The only door to the keys of jobs. */
+export type JobStore = ReturnType<typeof createJobStore>;
+
+const openKey = 'jobs:open';
+const recordKey = (jobId: string) => `job:${jobId}`;
+const listKey = (accountId: string) => `jobs:of:${accountId}`;
+const orderContext = (accountId: string, jobId: string) => ({
+  record: 'order',
+  account: accountId,
+  id: jobId,
+});
+
+function idempotencyKeyOf(request: Pick<AcceptRequest, 'accountId' | 'clientId'>, key: string): string {
+  return `idem:${request.accountId}:${request.clientId}:${createHash('sha256').update(key).digest('base64url')}`;
+}
+
+export function createJobStore({ redis, sealer }: { redis: Redis; sealer: Sealer }) {
+  const script = (name: string, flags = ''): Script =>
+    prepareScript(
+      redis,
+      `#!lua${flags}\n${readFileSync(join(import.meta.dirname, 'scripts', `${name}.lua`), 'utf8')}`,
+    );
+  const acceptScript = script('accept');
+  const claimScript = script('claim');
+  const saveItemScript = script('save-item', ' flags=allow-oom');
+  const moveScript = script('move');
+  const moveEvenWhenFull = script('move', ' flags=allow-oom');
+
+  async function accept(request: AcceptRequest): Promise<AcceptOutcome> {
+    const { accountId, order } = request;
+    const jobId = randomBytes(16).toString('hex');
+    const fingerprint = fingerprintOf(order);
+    const idem = request.idempotencyKey === null ? '' : idempotencyKeyOf(request, request.idempotencyKey);
+    const items = mediaOf(order).flatMap((_, index) => [
+      [`item:${index}`, JSON.stringify(newItem)],
+      [`item:${index}:step`, 'new'],
+    ]);
+    const fields = {
+      v: String(recordVersion),
+      id: jobId,
+      account: accountId,
+      username: request.username,
+      client: request.clientId,
+      state: 'accepted',
+      order: sealer.seal(JSON.stringify(order), orderContext(accountId, jobId)),
+      fingerprint,
+      idem,
+      media: String(items.length / 2),
+      ...(order.publishAt === null ? {} : { publish_at: String(order.publishAt) }),
+      ...(order.expiresAt === null ? {} : { expires_at: String(order.expiresAt) }),
+      ...Object.fromEntries(items),
+    };
+    const look = request.idempotencyKey === null && !request.allowDuplicate;
+    const [outcome, value, openJobs] = (await acceptScript(
+      [
+        recordKey(jobId),
+        idem,
+        `recent:${accountId}:${fingerprint}`,
+        openKey,
+        listKey(accountId),
+        `open:${accountId}`,
+      ],
+      [jobId, JSON.stringify(fields), fingerprint, look ? 1 : 0, recentMs, request.maxOpenJobs],
+    )) as [string, string, number];
+    switch (outcome) {
+      case 'new':
+        return { kind: 'accepted', jobId: value, openJobs };
+      case 'replay':
+        return { kind: 'replayed', jobId: value };
+      case 'recent':
+        return { kind: 'recent', jobId: value };
+      case 'reused':
+        return { kind: 'key_reused', jobId: value };
+      default:
+        return { kind: 'too_many', openJobs: Number(value) };
+    }
+  }
+
+  /** The job that this key led to with this very content, however long its times have passed. */
+  async function findReplay(request: Pick<AcceptRequest, 'accountId' | 'clientId' | 'order'>, key: string) {
+    const known = await redis.hmget(idempotencyKeyOf(request, key), 'job', 'fingerprint');
+    return known[0] && known[1] === fingerprintOf(request.order) ? known[0] : null;
+  }
+
+  async function find(jobId: string): Promise<Job | null> {
+    const fields = await redis.hgetall(recordKey(jobId));
+    return fields.state === undefined ? null : parseJob(fields);
+  }
+
+  /** Takes the job over for one worker run; null when there is nothing to do any more. */
+  async function claim(jobId: string, owner: string): Promise<Job | null> {
+    return toJob(
+      await claimScript([recordKey(jobId), openKey], [jobId, owner, '', recordVersion, checkAfterMs]),
+    );
+  }
+
+  /** Takes one media item over; `starts` counts the runs that began on its present stage. */
+  async function claimItem(jobId: string, index: number, owner: string) {
+    const args = [jobId, owner, index, recordVersion, checkAfterMs];
+    const fields = toObject(await claimScript([recordKey(jobId), openKey], args));
+    const job = fields.state === undefined ? null : parseJob(fields);
+    return job && { job, starts: Number(fields[`item:${index}:starts`] ?? 0) };
+  }
+
+  async function saveItem(
+    jobId: string,
+    index: number,
+    owner: string,
+    item: MediaItem,
+    options: { step: ItemStep; passed?: boolean },
+  ): Promise<SaveItemResult> {
+    const [saved, prepared, ready] = (await saveItemScript(
+      [recordKey(jobId), openKey],
+      [jobId, index, owner, JSON.stringify(item), options.step, options.passed ? 1 : 0, checkAfterMs],
+    )) as [number, number | string, number];
+    return saved === 1 ? { saved: true, prepared: prepared === 1, ready: ready === 1 } : { saved: false };
+  }
+
+  /** Moves a record by the table of moves; nothing is written when a guard does not hold. */
+  async function move(jobId: string, name: MoveName, facts: MoveFacts = {}): Promise<MoveResult> {
+    const { from, to, guards, evenWhenFull } = moves[name];
+    const wanted: Record<string, unknown> = {};
+    for (const guard of guards) {
+      const value = {
+        owner: facts.owner,
+        attempt: facts.attemptId,
+        cursor: facts.cursor,
+        due: true,
+        deadline: true,
+        unsent: true,
+      }[guard];
+      if (value === undefined) throw new TypeError(`The move ${name} needs ${guard}`);
+      wanted[guard] = value;
+    }
+    const { set, del } = toFields(facts.patch ?? {});
+    const run = evenWhenFull ? moveEvenWhenFull : moveScript;
+    const answer = (await run(
+      [recordKey(jobId), openKey],
+      [
+        JSON.stringify({
+          id: jobId,
+          moveId: facts.moveId ?? randomUUID(),
+          from,
+          to,
+          guards: wanted,
+          set,
+          del,
+          bumpFence: facts.bumpFence,
+          checkAt: facts.checkAt,
+          checkAfterMs: facts.checkAfterMs,
+          tweet: facts.tweet && { id: facts.tweet.id ?? '', claim: facts.tweet.claim },
+          retentionMs,
+        }),
+      ],
+    )) as [number, number | string];
+    return answer[0] > 0 ? { done: true, at: Number(answer[1]) } : { done: false, reason: String(answer[1]) };
+  }
+
+  /** The order of a job, opened. */
+  function openOrder(job: Job): Order {
+    return JSON.parse(sealer.open(job.sealedOrder, orderContext(job.accountId, job.id))) as Order;
+  }
+
+  /** Ids of the account's jobs, newest first, older than the given `sequence`; `full` when there may be more. */
+  async function list(accountId: string, options: { limit: number; before?: number }) {
+    const max = options.before === undefined ? '+inf' : `(${options.before}`;
+    const ids = await redis.zrange(
+      listKey(accountId),
+      max,
+      '-inf',
+      'BYSCORE',
+      'REV',
+      'LIMIT',
+      0,
+      options.limit,
+    );
+    const jobs = await Promise.all(ids.map(find));
+    return { jobs: jobs.filter((job) => job !== null), full: ids.length === options.limit };
+  }
+
+  /** Open jobs whose next look is due, by Redis' clock. */
+  async function due(limit: number): Promise<string[]> {
+    const [seconds, micros] = await redis.time();
+    const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    return await redis.zrange(openKey, '-inf', String(now), 'BYSCORE', 'LIMIT', 0, limit);
+  }
+
+  return {
+    accept,
+    findReplay,
+    find,
+    claim,
+    claimItem,
+    saveItem,
+    move,
+    openOrder,
+    list,
+    due,
+    /** The sweeper has seen to it: look again then. */
+    checkAgain: async (jobId: string, at: number) => {
+      await redis.zadd(openKey, 'XX', at, jobId);
+    },
+    /** The record is gone (expired or wiped): nothing is left to look at. */
+    forget: async (jobId: string) => {
+      await redis.zrem(openKey, jobId);
+    },
+    openJobs: async (accountId: string) => await redis.scard(`open:${accountId}`),
+    openJobIds: async (accountId: string) => await redis.smembers(`open:${accountId}`),
+    /** Whether the job is still to be worked on: decides what the janitor of media files may remove. */
+    isOpen: async (jobId: string) => (await redis.zscore(openKey, jobId)) !== null,
+  };
+}
+
+function toObject(answer: unknown): Record<string, string> {
+  const list = answer as string[];
+  const fields: Record<string, string> = {};
+  for (let index = 0; index + 1 < list.length; index += 2) fields[list[index] ?? ''] = list[index + 1] ?? '';
+  return fields;
+}
+
+function toJob(answer: unknown): Job | null {
+  const fields = toObject(answer);
+  return fields.state === undefined ? null : parseJob(fields);
+}

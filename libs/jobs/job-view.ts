@@ -1,0 +1,172 @@
+import { problemKinds } from '#libs/problem/problem.ts';
+import { hasEnded, type Job, type JobState, type MediaItem } from './job.ts';
+import { describeJob } from './job-message.ts';
+import type { Order } from './order.ts';
+
+export type JobStatus =
+  | 'scheduled'
+  | 'queued'
+  | 'processing'
+  | 'waiting'
+  | 'confirming'
+  | 'published'
+  | 'failed'
+  | 'canceled'
+  | 'unconfirmed';
+export type JobStage = 'fetching' | 'preparing' | 'uploading' | 'x_processing' | 'posting';
+
+/** The job object of the contract (`Job` in openapi.yaml). */
+export type JobView = ReturnType<typeof renderJob>;
+
+interface ViewContext {
+  readonly publicUrl: string;
+  /** Epoch ms. */
+  readonly now: number;
+  readonly replayed?: boolean;
+  readonly duplicateOfRecent?: boolean;
+}
+
+/** A post's text in an answer is cut to this many characters: the whole object stays below 4 kB. */
+const shownText = 400;
+
+/** A record as its account may see it. */
+export function renderJob(job: Job, order: Order, context: ViewContext) {
+  const situation = judge(job, context.now);
+  const urlOf = (id: string | null) => (id === null ? null : `https://x.com/${job.username}/status/${id}`);
+  const first = job.tweets[0];
+  const error = job.error && {
+    code: job.error.code,
+    title: problemKinds[job.error.code].title,
+    detail: cut(job.error.detail, 500),
+    retryable: problemKinds[job.error.code].retryable,
+    action_required: problemKinds[job.error.code].action,
+  };
+  return {
+    job_id: job.id,
+    status: situation.status,
+    stage: situation.stage,
+    progress: progressOf(job),
+    message: describeJob(job, situation, context.now),
+    status_url: `${context.publicUrl}/jobs/${job.id}`,
+    next_check_seconds: nextCheckSeconds(situation, context.now),
+    created_at: toIso(job.acceptedAt),
+    updated_at: toIso(job.updatedAt),
+    publish_at: job.publishAt === null ? null : toIso(job.publishAt),
+    retry_at: situation.retryAt === null ? null : toIso(situation.retryAt),
+    attempts: job.fence,
+    tweet_id: first?.id ?? null,
+    tweet_text: cut(order.posts[0].text ?? '', shownText) || null,
+    tweet_url: urlOf(first?.id ?? null),
+    tweets: job.tweets.map((tweet, index) => ({ index, tweet_id: tweet.id, tweet_url: urlOf(tweet.id) })),
+    media: job.media.map((item, index) => renderItem(item, index)),
+    error,
+    replayed: context.replayed ?? false,
+    duplicate_of_recent: context.duplicateOfRecent ?? false,
+  };
+}
+
+function renderItem(item: MediaItem, index: number) {
+  const { prepared, upload } = item;
+  const sent = upload && prepared ? Math.min(upload.nextSegment * upload.segmentBytes, prepared.bytes) : 0;
+  return {
+    index,
+    kind: prepared?.kind ?? null,
+    status: item.stage,
+    progress: item.stage === 'ready' ? 100 : item.progress,
+    bytes: prepared?.bytes ?? (item.fetchedBytes || null),
+    sent_bytes: item.stage === 'ready' && prepared ? prepared.bytes : sent,
+    note: item.note === null ? null : cut(item.note, 200),
+  };
+}
+
+export interface Situation {
+  readonly status: JobStatus;
+  readonly stage: JobStage | null;
+  /** Until when the job waits, epoch ms; null when it does not. */
+  readonly retryAt: number | null;
+  readonly waitReason: Job['waitReason'];
+}
+
+/** The contract's `status` and `stage` of a record. */
+export function judge(job: Job, now: number): Situation {
+  const none = { stage: null, retryAt: null, waitReason: null };
+  switch (job.state) {
+    case 'published':
+    case 'failed':
+    case 'canceled':
+    case 'unconfirmed':
+      return { ...none, status: job.state };
+    case 'confirming':
+      return { ...none, status: 'confirming', stage: 'posting' };
+    case 'sending':
+      return { ...none, status: 'processing', stage: 'posting' };
+    default:
+      return judgeOpen(job, now);
+  }
+}
+
+function judgeOpen(job: Job, now: number): Situation {
+  if (job.publishAt !== null && job.publishAt > now)
+    return { status: 'scheduled', stage: null, retryAt: null, waitReason: null };
+  if (job.notBefore !== null && job.waitReason !== null)
+    return { status: 'waiting', stage: null, retryAt: job.notBefore, waitReason: job.waitReason };
+  if (job.state === 'ready')
+    return {
+      status: job.owner === null && job.media.length === 0 ? 'queued' : 'processing',
+      stage: 'posting',
+      retryAt: null,
+      waitReason: null,
+    };
+  const open = job.media.filter((item) => item.stage !== 'ready');
+  const waiting = open.filter((item) => item.notBefore !== null && item.waitReason !== null);
+  const [soonest] = waiting.toSorted((a, b) => (a.notBefore ?? 0) - (b.notBefore ?? 0));
+  if (soonest && waiting.length === open.length)
+    return { status: 'waiting', stage: null, retryAt: soonest.notBefore, waitReason: soonest.waitReason };
+  const stages = ['fetching', 'preparing', 'uploading', 'x_processing'] as const;
+  const stage = stages.find((candidate) => open.some((item) => item.stage === candidate)) ?? null;
+  return {
+    status: stage === null && job.owner === null ? 'queued' : 'processing',
+    stage,
+    retryAt: null,
+    waitReason: null,
+  };
+}
+
+/** Where each stage of an item begins and ends on the way from 0 to 95 percent of the whole job. */
+const stretches = {
+  waiting: [0, 0],
+  fetching: [0, 25],
+  preparing: [25, 40],
+  uploading: [40, 80],
+  x_processing: [80, 95],
+  ready: [95, 95],
+} as const satisfies Record<MediaItem['stage'], readonly [number, number]>;
+
+function progressOf(job: Job): number {
+  if (job.state === 'published') return 100;
+  if (job.state === 'accepted' && job.media.length === 0) return 0;
+  const share = job.media.map((item) => {
+    const [from, to] = item.stage === 'waiting' && item.prepared ? [40, 40] : stretches[item.stage];
+    return from + ((to - from) * item.progress) / 100;
+  });
+  const media = share.length === 0 ? 95 : share.reduce((sum, value) => sum + value, 0) / share.length;
+  return Math.round(job.state === 'accepted' ? media : Math.max(media, 95));
+}
+
+function nextCheckSeconds({ status, retryAt }: Situation, now: number): number | null {
+  const ended: readonly string[] = ['published', 'failed', 'canceled', 'unconfirmed'] satisfies JobState[];
+  if (ended.includes(status)) return null;
+  if (status === 'scheduled') return 60;
+  if (status === 'waiting') return Math.min(60, Math.max(5, Math.ceil(((retryAt ?? now) - now) / 1000)));
+  return status === 'confirming' ? 10 : 3;
+}
+
+/** Whether a wait for the job is over, for long polls and event streams. */
+export const isOver = (job: Job): boolean => hasEnded(job.state);
+
+const toIso = (epochMs: number): string => new Date(epochMs).toISOString();
+
+function cut(text: string, characters: number): string {
+  const all = [...text];
+  return all.length <= characters ? text : `${all.slice(0, characters - 1).join('')}…`;
+}

@@ -1,0 +1,46 @@
+-- Accepts a job: claims its idempotency key and its content, writes the record and lists it as open, all or none.
+-- KEYS: record, idempotency key ('' without one), recent content, open jobs, jobs of the account, open jobs of the account
+-- ARGV: job id, fields as a JSON object, fingerprint, 1 to look for recent content, its window in ms, most open jobs
+-- Answers {outcome, job id | count, open jobs of the account}: new, replay, reused, recent, too_many.
+local id, fingerprint = ARGV[1], ARGV[3]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- The same call again: the client re-sends a script whose answer was lost.
+if redis.call('EXISTS', KEYS[1]) == 1 then return {'new', id, redis.call('SCARD', KEYS[6])} end
+
+if KEYS[2] ~= '' then
+  local known = redis.call('HMGET', KEYS[2], 'job', 'fingerprint')
+  if known[1] then
+    if known[2] == fingerprint then return {'replay', known[1]} end
+    return {'reused', known[1]}
+  end
+end
+if ARGV[4] == '1' then
+  local known = redis.call('GET', KEYS[3])
+  local state = known and redis.call('HGET', 'job:' .. known, 'state')
+  -- What failed or was canceled is not on X: asking again is a new wish, not a repetition.
+  if state and state ~= 'failed' and state ~= 'canceled' then return {'recent', known} end
+end
+local open = redis.call('SCARD', KEYS[6])
+if open >= tonumber(ARGV[6]) then return {'too_many', tostring(open)} end
+
+-- Microseconds tell jobs of one millisecond apart: the order of acceptance, and the cursor of the list.
+local sequence = time[1] * 1000000 + time[2]
+local fields = {'accepted_at', now, 'updated_at', now, 'sequence', string.format('%.0f', sequence)}
+for name, value in pairs(cjson.decode(ARGV[2])) do
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
+end
+redis.call('HSET', KEYS[1], unpack(fields))
+if KEYS[2] ~= '' then redis.call('HSET', KEYS[2], 'job', id, 'fingerprint', fingerprint) end
+redis.call('SET', KEYS[3], id, 'PX', ARGV[5])
+-- The accepting process wakes a worker itself; the sweeper looks soon in case it dies before that.
+redis.call('ZADD', KEYS[4], now + 8000, id)
+redis.call('ZADD', KEYS[5], sequence, id)
+redis.call('SADD', KEYS[6], id)
+-- The list outlives the records: forget its oldest entries whose record has expired.
+for _, old in ipairs(redis.call('ZRANGE', KEYS[5], 0, 1)) do
+  if redis.call('EXISTS', 'job:' .. old) == 0 then redis.call('ZREM', KEYS[5], old) end
+end
+return {'new', id, open + 1}

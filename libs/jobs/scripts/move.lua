@@ -1,0 +1,77 @@
+-- Moves a record by one entry of the table of moves: checks the guards and writes, or does nothing.
+-- KEYS: record, open jobs
+-- ARGV: the move as JSON: {id, moveId, from, to, guards{owner, attempt, cursor, due, deadline, unsent}, set{}, del[],
+--   bumpFence, checkAt | checkAfterMs, tweet{id, claim}, retentionMs}
+-- Answers {1, now} done, {2, now} done before by this very call, {0, reason, state}.
+local move = cjson.decode(ARGV[1])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local record = redis.call('HMGET', KEYS[1], 'state', 'owner', 'attempt_id', 'cursor', 'last_move', 'not_before',
+  'publish_at', 'expires_at', 'deadline_at', 'open_attempts', 'account', 'idem', 'tweets')
+local state = record[1]
+if not state then return {0, 'gone', ''} end
+-- The client re-sends a script whose answer was lost: its own write must not look like somebody else's.
+if record[5] == move.moveId then return {2, now} end
+
+local allowed = false
+for _, from in ipairs(move.from) do allowed = allowed or from == state end
+if not allowed then return {0, 'state', state} end
+local guards = move.guards
+local function after(value) return value and value ~= '' and tonumber(value) > now end
+if guards.owner and guards.owner ~= record[2] then return {0, 'owner', state} end
+if guards.attempt and guards.attempt ~= record[3] then return {0, 'attempt', state} end
+if guards.cursor and tonumber(guards.cursor) ~= tonumber(record[4]) then return {0, 'cursor', state} end
+if guards.due and (after(record[6]) or after(record[7])) then return {0, 'due', state} end
+if guards.due and record[8] and record[8] ~= '' and not after(record[8]) then return {0, 'expired', state} end
+if guards.deadline and after(record[9]) then return {0, 'deadline', state} end
+if guards.unsent and (tonumber(record[10] or '0') > 0 or (record[13] and record[13] ~= '')) then
+  return {0, 'unsent', state}
+end
+
+local to = move.to == 'same' and state or move.to
+local fields = {'state', to, 'updated_at', now, 'last_move', move.moveId}
+if move.tweet then
+  if move.tweet.id ~= '' then
+    local owner_key = 'postowner:' .. move.tweet.id
+    local owner = redis.call('GET', owner_key)
+    if move.tweet.claim == 'if_free' and owner and owner ~= move.id then return {0, 'claimed', state} end
+    redis.call('SET', owner_key, move.id, 'PX', move.retentionMs)
+  end
+  local tweets = record[13] and record[13] ~= '' and record[13] .. ',' or ''
+  fields[#fields + 1] = 'tweets'
+  fields[#fields + 1] = tweets .. move.tweet.id .. '@' .. now
+end
+for name, value in pairs(move.set) do
+  local offset = string.match(value, '^@now([+-]?%d*)$')
+  fields[#fields + 1] = name
+  fields[#fields + 1] = offset and now + (tonumber(offset) or 0) or value
+end
+local closed = to == 'published' or to == 'failed' or to == 'canceled'
+local ended = closed or to == 'unconfirmed'
+if ended and to ~= state then
+  fields[#fields + 1] = 'ended_at'
+  fields[#fields + 1] = now
+end
+redis.call('HSET', KEYS[1], unpack(fields))
+if #move.del > 0 then redis.call('HDEL', KEYS[1], unpack(move.del)) end
+if move.bumpFence then redis.call('HINCRBY', KEYS[1], 'fence', 1) end
+
+if closed then
+  redis.call('ZREM', KEYS[2], move.id)
+elseif move.checkAt then
+  redis.call('ZADD', KEYS[2], move.checkAt, move.id)
+elseif move.checkAfterMs then
+  redis.call('ZADD', KEYS[2], now + move.checkAfterMs, move.id)
+end
+local idem = record[12]
+if ended then
+  redis.call('SREM', 'open:' .. record[11], move.id)
+  redis.call('PEXPIRE', KEYS[1], move.retentionMs)
+  if idem and idem ~= '' then redis.call('PEXPIRE', idem, move.retentionMs) end
+elseif state == 'unconfirmed' then
+  redis.call('SADD', 'open:' .. record[11], move.id)
+  redis.call('PERSIST', KEYS[1])
+  if idem and idem ~= '' then redis.call('PERSIST', idem) end
+end
+redis.call('PUBLISH', 'jobs:changed', move.id)
+return {1, now}

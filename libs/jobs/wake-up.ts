@@ -1,0 +1,74 @@
+import { Queue, type Job as QueueEntry } from 'bullmq';
+import type { Redis } from 'ioredis';
+
+/** What a queue entry carries: references, never content. `index` names a media item of the job. */
+export interface WakeUpData {
+  readonly job_id: string;
+  readonly index?: number;
+}
+
+export interface WakeUpOptions {
+  /** A media item, in the queue `media`; without it the job itself, in `tweets`. */
+  readonly index?: number;
+  /** Epoch ms; a due time that has passed means now. */
+  readonly at?: number;
+  /** Open jobs of the account: the more it has, the later its turn, so that one account cannot crowd out others. */
+  readonly openJobs?: number;
+  /** Tells entries apart where one of the same job may still be held by a worker that died. */
+  readonly round?: string;
+}
+
+/** Finished entries are kept a while for the dashboard only; they carry no content. */
+const kept = { age: 3600, count: 1000 };
+
+/** The two queues. An entry is a wake-up call: losing, doubling or delaying one does no harm, the record is the truth. */
+export type WakeUps = ReturnType<typeof createWakeUps>;
+
+export function createWakeUps({ redis, now = Date.now }: { redis: Redis; now?: () => number }) {
+  const options = {
+    connection: redis,
+    skipMetasUpdate: true,
+    streams: { events: { maxLen: 500 } },
+    defaultJobOptions: { attempts: 1, removeOnComplete: kept, removeOnFail: kept },
+  };
+  const queues = {
+    media: new Queue<WakeUpData>('media', options),
+    tweets: new Queue<WakeUpData>('tweets', options),
+  };
+  // A lost connection shows in failing calls; without a listener it would end the process.
+  for (const queue of Object.values(queues)) queue.on('error', () => {});
+  const queueOf = (wake: WakeUpOptions) => (wake.index === undefined ? queues.tweets : queues.media);
+
+  async function add(jobId: string, wake: WakeUpOptions = {}): Promise<void> {
+    const data = wake.index === undefined ? { job_id: jobId } : { job_id: jobId, index: wake.index };
+    await queueOf(wake).add('wake', data, {
+      jobId: entryId(jobId, wake),
+      delay: Math.max(0, (wake.at ?? 0) - now()),
+      priority: Math.min(1 + (wake.openJobs ?? 0), 2_097_151),
+    });
+  }
+
+  /** As `add` for an entry that may have existed before: a finished one would swallow it, a delayed one is due now. */
+  async function again(jobId: string, wake: WakeUpOptions = {}): Promise<void> {
+    const entry: QueueEntry<WakeUpData> | undefined = await queueOf(wake).getJob(entryId(jobId, wake));
+    const state = entry && (await entry.getState());
+    if (entry && (state === 'completed' || state === 'failed')) await entry.remove();
+    else if (entry && state === 'delayed' && (wake.at ?? 0) <= now())
+      return await entry.promote().catch(() => {});
+    else if (entry && state !== 'unknown') return;
+    await add(jobId, wake);
+  }
+
+  return {
+    add,
+    again,
+    queues,
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(Object.values(queues).map((queue) => queue.close()));
+    },
+  };
+}
+
+function entryId(jobId: string, { index, round }: WakeUpOptions): string {
+  return ['job', jobId, index, round].filter((part) => part !== undefined).join('-');
+}

@@ -1,0 +1,66 @@
+import type { Observation } from '#libs/jobs/job.ts';
+
+/** What to do about an attempt of unknown outcome, after the last read. */
+export type ConfirmStep =
+  | { readonly kind: 'read_at'; readonly at: number }
+  /** Conclusively absent. */
+  | { readonly kind: 'absent' }
+  /** X has refused to show it for too long. */
+  | { readonly kind: 'give_up' };
+
+const refusedForMs = 15 * 60 * 1000;
+
+export const noObservation: Observation = {
+  firstAbsentAt: null,
+  lastAbsentAt: null,
+  absentReads: 0,
+  refusedReads: 0,
+  duplicate: false,
+};
+
+/**
+ * When to read next, or what the reads so far prove. At +2 s and +15 s only a find counts; absent needs two good
+ * reads at least 30 s apart, the last not before `confirmAfterMs` after the intent. A shorter `confirmAfterMs`
+ * shortens all of them alike. Times are epoch ms.
+ */
+export function planConfirm(
+  { intentAt, confirmAfterMs, now }: { intentAt: number; confirmAfterMs: number; now: number },
+  seen: Observation,
+): ConfirmStep {
+  const { firstAbsentAt, lastAbsentAt } = seen;
+  const apartMs = Math.min(30_000, confirmAfterMs / 2);
+  const conclusive = intentAt + confirmAfterMs;
+  if (firstAbsentAt !== null && lastAbsentAt !== null) {
+    // X refused the text as a duplicate: a single good read shows the other post if it is ours.
+    if (seen.duplicate) return { kind: 'absent' };
+    if (seen.absentReads >= 2 && lastAbsentAt >= conclusive && lastAbsentAt - firstAbsentAt >= apartMs)
+      return { kind: 'absent' };
+  }
+  if (seen.refusedReads > 0) {
+    if (now - intentAt > refusedForMs) return { kind: 'give_up' };
+    return { kind: 'read_at', at: now + Math.min(60_000, 5000 * 2 ** Math.min(seen.refusedReads - 1, 4)) };
+  }
+  if (seen.duplicate) return { kind: 'read_at', at: now };
+  const scale = Math.min(1, confirmAfterMs / 60_000);
+  const early = [intentAt + 2000 * scale, intentAt + 15_000 * scale];
+  const next = early.find((at) => at > (lastAbsentAt ?? 0) && seen.absentReads < early.indexOf(at) + 1);
+  if (next !== undefined) return { kind: 'read_at', at: next };
+  return { kind: 'read_at', at: Math.max(conclusive, (firstAbsentAt ?? now) + apartMs) };
+}
+
+/** Counts a good read that did not show the post. */
+export function withAbsentRead(seen: Observation, now: number): Observation {
+  return {
+    ...seen,
+    firstAbsentAt: seen.firstAbsentAt ?? now,
+    lastAbsentAt: now,
+    absentReads: seen.absentReads + 1,
+    refusedReads: 0,
+  };
+}
+
+/** When an unconfirmed job is looked at again: 5 minutes, 1 hour and 24 hours after it ended; null after that. */
+export function nextObservation(endedAt: number, now: number): number | null {
+  const minute = 60_000;
+  return [5, 60, 24 * 60].map((after) => endedAt + after * minute).find((at) => at > now) ?? null;
+}

@@ -1,0 +1,174 @@
+import type { Job, Observation } from '#libs/jobs/job.ts';
+import { redisNow } from '#libs/jobs/job-record.ts';
+import type { MoveFacts } from '#libs/jobs/job-store.ts';
+import type { Order } from '#libs/jobs/order.ts';
+import type { XTweet } from '#libs/x-api/x-api.ts';
+import { nextObservation, noObservation, planConfirm, withAbsentRead } from './confirm-plan.ts';
+import { type ExpectedTweet, isOurs } from './match-tweet.ts';
+import type { PublishDeps, RunResult } from './publisher.ts';
+import { recordCreated } from './record-outcome.ts';
+import { itemsOfPost } from './send-tweet.ts';
+import { callX } from './x-call.ts';
+
+/** Clocks of X and ours may differ, and X stamps a post when it likes within the request. */
+const toleranceMs = 60_000;
+const maxAttempts = 2;
+
+type Look = { readonly found: true } | { readonly found: false } | { readonly refused: true };
+
+/** One step of finding out whether X has the post: a read, or a decision. Answers when to come back. */
+export async function confirm(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<RunResult> {
+  const now = (deps.now ?? Date.now)();
+  const seen = job.observation ?? noObservation;
+  const step = planConfirm(
+    { intentAt: job.intentAt ?? now, confirmAfterMs: deps.policy.confirmAfterMs, now },
+    seen,
+  );
+  if (step.kind === 'absent') return await decideAbsent(deps, job, order, owner);
+  if (step.kind === 'give_up') {
+    await giveUp(deps, job, owner);
+    return null;
+  }
+  if (step.at > now) {
+    await note(deps, job, owner, seen, step.at);
+    return step.at;
+  }
+  const look = await lookForPost(deps, job, order);
+  if ('found' in look && look.found) return job.cursor + 1 < order.posts.length ? now : null;
+  const after = (deps.now ?? Date.now)();
+  const observation =
+    'refused' in look ? { ...seen, refusedReads: seen.refusedReads + 1 } : withAbsentRead(seen, after);
+  const next = planConfirm(
+    { intentAt: job.intentAt ?? now, confirmAfterMs: deps.policy.confirmAfterMs, now: after },
+    observation,
+  );
+  const at = next.kind === 'read_at' ? Math.max(next.at, after + 1) : after;
+  await note(deps, job, owner, observation, at);
+  return at;
+}
+
+/** An unconfirmed job is still looked at now and then: X may show the post late. It is never sent again by itself. */
+export async function observe(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<RunResult> {
+  const look = await lookForPost(deps, job, order);
+  if ('found' in look && look.found) return job.cursor + 1 < order.posts.length ? Date.now() : null;
+  const next = nextObservation(job.endedAt ?? 0, (deps.now ?? Date.now)());
+  // After the last look nothing is due any more; the record stays until its retention ends.
+  if (next === null) await deps.jobs.forget(job.id);
+  else await deps.jobs.move(job.id, 'note', { owner, checkAt: next, patch: { starts: 0 } });
+  return null;
+}
+
+async function decideAbsent(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<RunResult> {
+  const now = (deps.now ?? Date.now)();
+  const about = { owner, attemptId: job.attemptId ?? '', cursor: job.cursor };
+  if (job.createdWithoutId) {
+    await recordCreated(deps, job, order, { id: null, claim: 'take' });
+    return null;
+  }
+  if (job.observation?.duplicate) {
+    const detail = 'X already has a post of this account with the same text. Change the text to post again.';
+    await deps.jobs.move(job.id, 'rejected', {
+      ...about,
+      patch: { error: { code: 'duplicate_content', detail } },
+    });
+    return null;
+  }
+  if (job.expiresAt !== null && job.expiresAt <= now) {
+    const detail = 'X did not take the post before its expires_at. It was not sent again.';
+    await deps.jobs.move(job.id, 'rejected', { ...about, patch: { error: { code: 'expired', detail } } });
+    return null;
+  }
+  if (deps.policy.resendPolicy === 'never' || job.openAttempts >= maxAttempts) {
+    await giveUp(deps, job, owner);
+    return null;
+  }
+  const moved = await deps.jobs.move(job.id, 'absent', {
+    ...about,
+    checkAfterMs: 10_000,
+    patch: { observation: null, notBefore: null, waitReason: null, starts: 0 },
+  });
+  return moved.done ? now : null;
+}
+
+async function giveUp(deps: PublishDeps, job: Job, owner: string): Promise<void> {
+  const next = nextObservation(0, 0) ?? 0;
+  await deps.jobs.move(job.id, 'giveUpConfirming', {
+    owner,
+    attemptId: job.attemptId ?? '',
+    cursor: job.cursor,
+    checkAfterMs: next,
+    patch: {
+      error: {
+        code: 'unconfirmed',
+        detail:
+          'X neither confirmed the post nor showed it. Look at your profile on X, then say what you saw: posted, not posted, or send again.',
+      },
+      starts: 0,
+    },
+  });
+}
+
+async function note(
+  deps: PublishDeps,
+  job: Job,
+  owner: string,
+  observation: Observation,
+  at: number,
+): Promise<void> {
+  const facts: MoveFacts = { owner, checkAt: at + 5000, patch: { observation, starts: 0 } };
+  await deps.jobs.move(job.id, 'note', facts);
+}
+
+/** Reads the account's newest posts and claims ours if it is among them. */
+async function lookForPost(deps: PublishDeps, job: Job, order: Order): Promise<Look> {
+  const since = windowStart(job);
+  let tweets: readonly XTweet[];
+  try {
+    tweets = await callX(deps, { accountId: job.accountId, endpoint: 'user_tweets' }, (call) =>
+      deps.x.recentTweets(job.accountId, { sinceId: snowflakeAt(since) }, call),
+    );
+  } catch (error) {
+    deps.report({ jobId: job.id, level: 'warn', message: 'X did not show the posts of the account', error });
+    return { refused: true };
+  }
+  const expected = expectedTweet(job, order, since);
+  // Oldest first: of two posts with the same text, the first job gets the first.
+  for (const tweet of tweets.filter((candidate) => isOurs(candidate, expected)).toReversed()) {
+    const claimed = await recordCreated(deps, job, order, { id: tweet.id, claim: 'if_free' });
+    if (claimed.done) return { found: true };
+    if (claimed.reason !== 'claimed') return { found: true };
+  }
+  return { found: false };
+}
+
+function expectedTweet(job: Job, order: Order, notBefore: number): ExpectedTweet {
+  const indexes = itemsOfPost(job, order, job.cursor);
+  const first = job.cursor === 0;
+  return {
+    text: order.posts[job.cursor]?.text ?? null,
+    mediaKeys: indexes.flatMap((index) => job.media[index]?.upload?.mediaKey ?? []),
+    hasMedia: indexes.length > 0,
+    replyTo: first ? order.replyTo : (job.tweets[job.cursor - 1]?.id ?? null),
+    quoteOf: first ? order.quoteOf : null,
+    notBefore,
+  };
+}
+
+/** A post refused as a duplicate may have been made by an earlier try of this job: look back to its acceptance. */
+function windowStart(job: Job): number {
+  const from = job.observation?.duplicate
+    ? job.acceptedAt
+    : (job.firstIntentAt ?? job.intentAt ?? job.acceptedAt);
+  return from - toleranceMs;
+}
+
+/** The smallest post id of a moment (X's snowflake: 41 bits of ms since 2010-11-04, then 22 bits). */
+export function snowflakeAt(epochMs: number): string {
+  return String(BigInt(Math.max(0, epochMs - 1_288_834_974_657)) << 22n);
+}
+
+/** What a record gets when nobody said how its send ended. */
+export const unknownOutcome = (): MoveFacts => ({
+  checkAfterMs: 5000,
+  patch: { observation: noObservation, starts: 0, deadlineAt: redisNow() },
+});

@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Redis } from 'ioredis';
+import type { WaitReason } from '#libs/jobs/job.ts';
+import { prepareScript } from '#libs/redis/script.ts';
+import type { XEndpoint, XExchange } from '#libs/x-api/x-api.ts';
+
+export type Passage =
+  | { readonly open: true }
+  /** Closed until then (epoch ms): no call, no slot held. */
+  | { readonly open: false; readonly until: number; readonly reason: WaitReason };
+
+/** X's limits as its answers tell them, shared by all workers: one gate per account and endpoint, one per app. */
+export type Gate = ReturnType<typeof createGate>;
+
+const minute = 60_000;
+
+/** Calls that X bills: closed while the app has no credits. */
+const billed: readonly XEndpoint[] = ['create_tweet', 'delete_tweet', 'media_metadata', 'finalize'];
+
+export function createGate({ redis, random = Math.random }: { redis: Redis; random?: () => number }) {
+  const script = (name: string) =>
+    prepareScript(
+      redis,
+      `#!lua flags=allow-oom\n${readFileSync(join(import.meta.dirname, 'scripts', `${name}.lua`), 'utf8')}`,
+    );
+  const takeScript = script('gate-take');
+  const closeScript = script('gate-close');
+
+  const accountKey = (accountId: string, endpoint: XEndpoint) => `gate:${accountId}:${endpoint}`;
+  const appKey = (endpoint: XEndpoint) => `gate:app:${endpoint}`;
+  const downKey = 'gate:app:down';
+  const creditsKey = 'gate:app:credits';
+
+  /** Whether a call could be made now, without counting one. */
+  async function peek(accountId: string, endpoint: XEndpoint): Promise<Passage> {
+    return await ask(accountId, endpoint, 'peek');
+  }
+
+  /** Asks for one call. Read before every call to X, so that more workers never mean more calls. */
+  async function take(accountId: string, endpoint: XEndpoint): Promise<Passage> {
+    return await ask(accountId, endpoint, 'take');
+  }
+
+  async function ask(accountId: string, endpoint: XEndpoint, mode: 'take' | 'peek'): Promise<Passage> {
+    const keys = [downKey, accountKey(accountId, endpoint), appKey(endpoint)];
+    if (billed.includes(endpoint)) keys.push(creditsKey);
+    const [index, until] = (await takeScript(keys, [mode])) as [number, number];
+    if (index === 0) return { open: true };
+    const reason: WaitReason = index === 1 ? 'x_down' : index === 4 ? 'credits' : 'limit';
+    // Jitter spreads those who wait for the same moment.
+    return { open: false, until: until + Math.floor(random() * 400), reason };
+  }
+
+  /** Learns from an answer of X, or from its absence. */
+  async function learn(accountId: string, exchange: XExchange): Promise<void> {
+    const { endpoint, status, rateLimits } = exchange;
+    // X's resets are times by its own clock.
+    const skew = exchange.date === null ? 0 : Date.now() - exchange.date;
+    const tasks: Promise<unknown>[] = [];
+    for (const limit of rateLimits) {
+      const key = limit.scope === 'app_24h' ? appKey(endpoint) : accountKey(accountId, endpoint);
+      const resetAt = Math.min(limit.resetAt + skew, Date.now() + 24 * 60 * minute);
+      if (limit.remaining <= 0 || status === 429) tasks.push(closeScript([key], ['until', resetAt, 0, 0]));
+      else tasks.push(closeScript([key], ['remaining', resetAt, limit.remaining, 0]));
+    }
+    const told = rateLimits.some((limit) => limit.resetAt + skew > Date.now());
+    if (status === 429 && !told)
+      tasks.push(closeScript([accountKey(accountId, endpoint)], ['back_off', 0, minute, 15 * minute]));
+    if (status === 402) tasks.push(closeScript([creditsKey], ['back_off', 0, minute, 15 * minute]));
+    else if (status !== null && status < 300 && billed.includes(endpoint))
+      tasks.push(closeScript([creditsKey], ['open', 0, 0, 0]));
+    const down = status === null || status >= 500;
+    tasks.push(closeScript([downKey], down ? ['strike', 5, 10_000, 5 * minute] : ['open', 0, 0, 0]));
+    await Promise.all(tasks);
+  }
+
+  return { take, peek, learn };
+}

@@ -1,0 +1,57 @@
+import type { XTweet } from '#libs/x-api/x-api.ts';
+
+/** What our post looks like on X if it exists. */
+export interface ExpectedTweet {
+  readonly text: string | null;
+  /** Keys of the media that we uploaded for it. */
+  readonly mediaKeys: readonly string[];
+  readonly hasMedia: boolean;
+  readonly replyTo: string | null;
+  readonly quoteOf: string | null;
+  /** Epoch ms by X's clock: an older post is not ours. */
+  readonly notBefore: number;
+}
+
+/** Whether this post can be the one that we sent. Never "the newest post": it has to carry our media or our text. */
+export function isOurs(tweet: XTweet, expected: ExpectedTweet): boolean {
+  if (tweet.createdAt < expected.notBefore) return false;
+  if (expected.hasMedia && expected.mediaKeys.length > 0) {
+    // The prefix names the category and may differ between upload and post; the number behind it is the media.
+    const ours = new Set(expected.mediaKeys.map(numberOf));
+    return tweet.mediaKeys.some((key) => ours.has(numberOf(key)));
+  }
+  return (
+    tweet.mediaKeys.length > 0 === expected.hasMedia &&
+    tweet.replyTo === expected.replyTo &&
+    tweet.quoteOf === expected.quoteOf &&
+    shownText(tweet) === normalize(expected.text ?? '')
+  );
+}
+
+const numberOf = (mediaKey: string): string => mediaKey.slice(mediaKey.indexOf('_') + 1);
+
+/** The text as it was typed: unescaped, links as they were, without the link that X appends for media or a quote. */
+function shownText(tweet: XTweet): string {
+  let text = tweet.noteText ?? tweet.text;
+  for (const { url, expandedUrl } of tweet.urls) {
+    const appended = isAppended(expandedUrl, tweet);
+    if (appended && text.trimEnd().endsWith(url)) text = text.trimEnd().slice(0, -url.length);
+    else text = text.replaceAll(url, expandedUrl);
+  }
+  return normalize(text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&'));
+}
+
+function isAppended(expandedUrl: string, tweet: XTweet): boolean {
+  if (/\/status\/\d+\/(photo|video)\/\d+$/.test(expandedUrl)) return true;
+  return tweet.quoteOf !== null && expandedUrl.endsWith(`/status/${tweet.quoteOf}`);
+}
+
+/** Links lose a scheme and a closing slash: X expands `example.com` to `http://example.com`. */
+function normalize(text: string): string {
+  return text
+    .normalize('NFC')
+    .replace(/\r\n?/g, '\n')
+    .replace(/\bhttps?:\/\//gi, '')
+    .replace(/(\S)\/(?=\s|$)/g, '$1')
+    .trim();
+}

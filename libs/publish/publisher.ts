@@ -1,0 +1,50 @@
+import type { TokenVault } from '#libs/accounts/token-vault.ts';
+import type { JobStore } from '#libs/jobs/job-store.ts';
+import type { UploadStore } from '#libs/jobs/upload-store.ts';
+import type { WakeUps } from '#libs/jobs/wake-up.ts';
+import type { MediaFetcher } from '#libs/media/fetch-media.ts';
+import type { MediaStore } from '#libs/media/media-store.ts';
+import type { Spool } from '#libs/spool/spool.ts';
+import type { XApi } from '#libs/x-api/x-api.ts';
+import type { Gate } from './gate.ts';
+
+/** What carrying jobs to X needs. */
+export interface PublishDeps {
+  readonly jobs: JobStore;
+  readonly wakeUps: WakeUps;
+  readonly vault: TokenVault;
+  readonly x: XApi;
+  readonly gate: Gate;
+  readonly spool: Spool;
+  readonly mediaStore: MediaStore;
+  readonly fetcher: MediaFetcher;
+  readonly uploads: UploadStore;
+  readonly policy: PublishPolicy;
+  /** Something unexpected, for the log of the process. */
+  readonly report: (event: PublishEvent) => void;
+  readonly now?: () => number;
+}
+
+export interface PublishPolicy {
+  readonly resendPolicy: 'once' | 'never';
+  readonly confirmAfterMs: number;
+}
+
+export interface PublishEvent {
+  readonly jobId: string;
+  readonly message: string;
+  readonly level: 'info' | 'warn' | 'error';
+  readonly error?: unknown;
+  readonly fields?: Readonly<Record<string, string | number>>;
+}
+
+/** How a worker run is told to stop, and whether it may still begin something that cannot be undone. */
+export interface RunContext {
+  /** Aborts when the worker stops or has lost the entry: yield at the next boundary. */
+  readonly signal: AbortSignal;
+  /** false when the queue's lock on this entry was not confirmed for too long. */
+  readonly mayAct: () => boolean;
+}
+
+/** When the entry should wake again (epoch ms); null: it is done. */
+export type RunResult = number | null;

@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import type { Job, MediaItem } from '#libs/jobs/job.ts';
+import type { ItemStep } from '#libs/jobs/job-record.ts';
+import { mediaOf } from '#libs/jobs/order.ts';
+import { prepareItem } from './prepare-item.ts';
+import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
+import { maxStarts } from './run-tweet.ts';
+import { settleItem } from './settle-item.ts';
+import { uploadItem } from './upload-item.ts';
+
+/** A scheduled post's media is fetched at once, but uploaded only this long before its time: X forgets it in a day. */
+const uploadAheadMs = 15 * 60_000;
+
+/** The work of one worker run on one media item. */
+export interface ItemRun extends RunContext {
+  readonly jobId: string;
+  readonly index: number;
+  readonly accountId: string;
+  readonly altText: string | null;
+  /** The item as last saved. */
+  item: MediaItem;
+  /** Saves what changed; throws ItemTakenOver when another run owns the item or the job no longer wants it. */
+  save(
+    changes: Partial<MediaItem>,
+    options?: { step?: ItemStep; passed?: boolean },
+  ): Promise<{ prepared: boolean; ready: boolean }>;
+}
+
+/** Another run owns the item now, or its job has ended: nothing is left to do here. */
+export class ItemTakenOverError extends Error {}
+
+/** Carries one media item on until it is ready at X, waits, or the worker stops. */
+export async function runItem(
+  deps: PublishDeps,
+  jobId: string,
+  index: number,
+  context: RunContext,
+): Promise<RunResult> {
+  const owner = randomUUID();
+  const claimed = await deps.jobs.claimItem(jobId, index, owner);
+  const first = claimed?.job.media[index];
+  if (!claimed || !first || claimed.job.state !== 'accepted' || first.stage === 'ready') return null;
+  const { job } = claimed;
+  const source = mediaOf(deps.jobs.openOrder(job))[index];
+  if (!source) return null;
+  if (claimed.starts > maxStarts) return await endPoisonItem(deps, job, index);
+  let step: ItemStep = first.prepared ? 'prepared' : 'new';
+  const run: ItemRun = {
+    ...context,
+    jobId,
+    index,
+    accountId: job.accountId,
+    altText: source.altText,
+    item: first,
+    async save(changes, options = {}) {
+      run.item = { ...run.item, ...changes };
+      step = options.step ?? step;
+      const result = await deps.jobs.saveItem(jobId, index, owner, run.item, {
+        step,
+        passed: options.passed ?? false,
+      });
+      if (!result.saved) throw new ItemTakenOverError();
+      return result;
+    },
+  };
+  try {
+    return await carryOn(deps, job, run, source.source);
+  } catch (error) {
+    if (error instanceof ItemTakenOverError) return await cleanUp(deps, jobId);
+    // Stopped on purpose: no failure of the item, and the start is taken back.
+    if (context.signal.aborted) {
+      await run.save({}, { passed: true }).catch(() => {});
+      return (deps.now ?? Date.now)();
+    }
+    return await settleItem(deps, job, run, error).catch((cause: unknown) => {
+      if (cause instanceof ItemTakenOverError) return null;
+      throw cause;
+    });
+  }
+}
+
+async function carryOn(
+  deps: PublishDeps,
+  job: Job,
+  run: ItemRun,
+  source: Parameters<typeof prepareItem>[2],
+): Promise<RunResult> {
+  const now = (deps.now ?? Date.now)();
+  if (run.item.notBefore !== null && run.item.notBefore > now) return run.item.notBefore;
+  let allPrepared = job.media.every((item, index) => item.prepared !== null || index === run.index);
+  const { prepared } = run.item;
+  // The bytes may lie on another machine's disk, or be gone with it.
+  if (!prepared || (run.item.upload?.finalized !== true && !existsSync(prepared.file))) {
+    await run.save(
+      { stage: 'fetching', progress: 0, prepared: null, upload: null, notBefore: null, waitReason: null },
+      { step: 'new' },
+    );
+    const done = await prepareItem(deps, run, source);
+    const saved = await run.save(
+      { ...done, stage: 'waiting', progress: 0, failures: 0 },
+      { step: 'prepared', passed: true },
+    );
+    allPrepared = saved.prepared;
+    // One bad item fails the post before anything is uploaded: the last to be prepared starts the others.
+    if (allPrepared) await wakeOthers(deps, job, run.index);
+  }
+  if (!allPrepared) return null;
+  const uploadAt = (job.publishAt ?? 0) - uploadAheadMs;
+  if (uploadAt > now) return uploadAt;
+  const wakeAt = await uploadItem(deps, run);
+  if (wakeAt !== null) return wakeAt;
+  const { ready } = await run.save(
+    { stage: 'ready', progress: 100, failures: 0, notBefore: null, waitReason: null },
+    { step: 'ready', passed: true },
+  );
+  if (ready) {
+    await deps.jobs.move(job.id, 'prepared', { checkAfterMs: 10_000 });
+    await deps.wakeUps.again(job.id, { openJobs: await deps.jobs.openJobs(job.accountId) });
+  }
+  return null;
+}
+
+async function wakeOthers(deps: PublishDeps, job: Job, but: number): Promise<void> {
+  for (const index of job.media.keys()) if (index !== but) await deps.wakeUps.again(job.id, { index });
+}
+
+async function endPoisonItem(deps: PublishDeps, job: Job, index: number): Promise<RunResult> {
+  deps.report({
+    jobId: job.id,
+    level: 'error',
+    message: `Media item ${index} given up after ${maxStarts} starts`,
+  });
+  const detail =
+    'This server failed three times at the same media file. Nothing was sent; its operator finds the reason in the log.';
+  await deps.jobs.move(job.id, 'fail', { patch: { error: { code: 'internal_error', detail } } });
+  return await cleanUp(deps, job.id);
+}
+
+/** Bytes of a job that has ended are removed by whoever notices. */
+async function cleanUp(deps: PublishDeps, jobId: string): Promise<null> {
+  if (!(await deps.jobs.isOpen(jobId))) await deps.mediaStore.remove(jobId);
+  return null;
+}

@@ -1,0 +1,140 @@
+import { randomUUID } from 'node:crypto';
+import { hasEnded, isClosed, type Job } from '#libs/jobs/job.ts';
+import type { Order } from '#libs/jobs/order.ts';
+import { confirm, observe, unknownOutcome } from './confirm.ts';
+import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
+import { uploadAgain } from './record-outcome.ts';
+import { itemsOfPost, sendTweet } from './send-tweet.ts';
+import { settle } from './settle.ts';
+
+/** The most often that a step may be begun without being passed: after that the job is poison. */
+export const maxStarts = 3;
+/** Media that X forgets sooner than this is uploaded again before the post is sent. */
+const mediaMustLastMs = 15 * 60_000;
+/** A slot missed by more than this is not made up for. */
+const latestMs = 6 * 60 * 60_000;
+
+/** Carries one job on until it has ended, waits, or the worker stops. Answers when its entry should wake again. */
+export async function runTweet(deps: PublishDeps, jobId: string, run: RunContext): Promise<RunResult> {
+  const owner = randomUUID();
+  let job = await deps.jobs.claim(jobId, owner);
+  let rejectedToken: string | undefined;
+  while (job && !isClosed(job.state)) {
+    if (run.signal.aborted) return await handBack(deps, job, owner);
+    if (job.starts > maxStarts) return await endPoison(deps, job);
+    const order = deps.jobs.openOrder(job);
+    const now = (deps.now ?? Date.now)();
+    try {
+      switch (job.state) {
+        case 'accepted': {
+          if (job.media.some((item) => item.stage !== 'ready')) return null;
+          await deps.jobs.move(jobId, 'prepared', { checkAfterMs: 10_000 });
+          break;
+        }
+        case 'ready': {
+          const until = startsLater(job, now);
+          if (until !== null) return await sleep(deps, job, owner, until);
+          const late = tooLate(job, now);
+          if (late) {
+            await deps.jobs.move(jobId, 'fail', { patch: { error: { code: 'expired', detail: late } } });
+            return null;
+          }
+          if (await mediaNeedsUpload(deps, job, order, owner, now)) return null;
+          const sent = await sendTweet(deps, job, order, { ...run, owner, rejectedToken });
+          rejectedToken = sent.rejectedToken;
+          // A guard that Redis' clock sees otherwise than ours: look again in a moment, not at once.
+          if (sent.verdict === null) return now + 500;
+          break;
+        }
+        case 'sending': {
+          const deadline = job.deadlineAt ?? now;
+          if (deadline > now) return deadline + 100;
+          await deps.jobs.move(jobId, 'deadlinePassed', unknownOutcome());
+          break;
+        }
+        case 'confirming': {
+          const at = await confirm(deps, job, order, owner);
+          if (at === null || at > (deps.now ?? Date.now)()) return at;
+          break;
+        }
+        case 'unconfirmed':
+          return await observe(deps, job, order, owner);
+      }
+    } catch (error) {
+      if (run.signal.aborted) return await handBack(deps, job, owner);
+      return await settle(deps, job, owner, error);
+    }
+    const before: Job = job;
+    job = await deps.jobs.find(jobId);
+    // Somebody else has taken it over: what we would write now is refused anyway.
+    if (job && job.owner !== owner && !hasEnded(before.state)) return null;
+  }
+  if (job && job.media.length > 0) await deps.mediaStore.remove(jobId);
+  return null;
+}
+
+/** The worker stops: the start that was counted is taken back, so that restarts never look like poison. */
+async function handBack(deps: PublishDeps, job: Job, owner: string): Promise<RunResult> {
+  await deps.jobs.move(job.id, 'note', {
+    owner,
+    patch: { starts: Math.max(0, job.starts - 1) },
+    checkAfterMs: 1000,
+  });
+  return (deps.now ?? Date.now)();
+}
+
+async function sleep(deps: PublishDeps, job: Job, owner: string, until: number): Promise<RunResult> {
+  await deps.jobs.move(job.id, 'note', { owner, patch: { starts: 0 }, checkAt: until + 5000 });
+  return until;
+}
+
+async function endPoison(deps: PublishDeps, job: Job): Promise<RunResult> {
+  deps.report({
+    jobId: job.id,
+    level: 'error',
+    message: `Given up after ${maxStarts} starts in state ${job.state}`,
+  });
+  if (job.state === 'sending') {
+    await deps.jobs.move(job.id, 'deadlinePassed', unknownOutcome());
+    return (deps.now ?? Date.now)() + 1000;
+  }
+  const detail =
+    'This server failed three times at the same step. Nothing was sent; its operator finds the reason in the log.';
+  await deps.jobs.move(job.id, 'fail', { patch: { error: { code: 'internal_error', detail } } });
+  // A job that is being confirmed is never called failed: the sweeper brings it back until the reads succeed.
+  return job.state === 'confirming' ? (deps.now ?? Date.now)() + 60_000 : null;
+}
+
+function startsLater(job: Job, now: number): number | null {
+  const until = Math.max(job.notBefore ?? 0, job.publishAt ?? 0);
+  return until > now ? until : null;
+}
+
+function tooLate(job: Job, now: number): string | null {
+  if (job.expiresAt !== null && job.expiresAt <= now) return 'It could not be sent before its expires_at.';
+  if (job.publishAt !== null && job.cursor === 0 && now - job.publishAt > latestMs)
+    return 'Its time was missed by more than six hours.';
+  return null;
+}
+
+/** Sends media that X is about to forget back to the media workers; true when there is any. */
+async function mediaNeedsUpload(
+  deps: PublishDeps,
+  job: Job,
+  order: Order,
+  owner: string,
+  now: number,
+): Promise<boolean> {
+  const stale = itemsOfPost(job, order, job.cursor).filter((index) => {
+    const upload = job.media[index]?.upload;
+    return !upload || (upload.expiresAt !== null && upload.expiresAt < now + mediaMustLastMs);
+  });
+  if (stale.length === 0) return false;
+  const moved = await deps.jobs.move(job.id, 'mediaAgain', {
+    owner,
+    checkAfterMs: 10_000,
+    patch: { items: uploadAgain(job, stale), starts: 0 },
+  });
+  if (moved.done) for (const index of stale) await deps.wakeUps.again(job.id, { index });
+  return true;
+}

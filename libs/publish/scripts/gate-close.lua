@@ -1,0 +1,40 @@
+-- Writes what an answer of X says into one gate.
+-- ARGV: mode, time or count, number, number
+--   until T          refused: closed until T, then one probe at a time until an answer opens it
+--   remaining T N    N calls are left until T; the answer also ends a probe
+--   back_off 0 A B   refused without a time: closed for A, doubling up to B
+--   strike N A B     a failure: the Nth in a row closes it as back_off does
+--   open             an answer that shows that nothing is closed
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local key, mode = KEYS[1], ARGV[1]
+local first, second, third = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local day = 86400000
+local function back_off(base, most)
+  local closings = redis.call('HINCRBY', key, 'closings', 1)
+  redis.call('HSET', key, 'closed_until', now + math.min(most, base * 2 ^ math.min(closings - 1, 10)))
+  redis.call('PEXPIRE', key, day)
+end
+if mode == 'open' then
+  -- Asked about on every answer: nothing is written where nothing is closed.
+  if redis.call('EXISTS', key) == 1 then redis.call('DEL', key) end
+elseif mode == 'until' then
+  local known = tonumber(redis.call('HGET', key, 'closed_until') or '0')
+  redis.call('HSET', key, 'closed_until', math.max(known, first), 'closings', 1)
+  redis.call('PEXPIRE', key, math.max(first - now, 0) + day)
+elseif mode == 'remaining' then
+  local gate = redis.call('HMGET', key, 'reset_at', 'remaining')
+  -- Answers overtake each other: within one window the lowest count is the latest.
+  local same = gate[1] and math.abs(tonumber(gate[1]) - first) < 5000 and tonumber(gate[1]) > now
+  local remaining = same and gate[2] and math.min(tonumber(gate[2]), second) or second
+  redis.call('HSET', key, 'reset_at', first, 'remaining', remaining)
+  redis.call('HDEL', key, 'closings', 'closed_until')
+  redis.call('PEXPIRE', key, math.max(first - now, 1000))
+elseif mode == 'back_off' then
+  back_off(second, third)
+elseif mode == 'strike' then
+  local strikes = redis.call('HINCRBY', key, 'strikes', 1)
+  redis.call('PEXPIRE', key, day)
+  if strikes >= first then back_off(second, third) end
+end
+return 1

@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto';
+import type { Job } from '#libs/jobs/job.ts';
+import { redisNow } from '#libs/jobs/job-record.ts';
+import type { Order } from '#libs/jobs/order.ts';
+import type { TweetDraft, XExchange } from '#libs/x-api/x-api.ts';
+import type { PublishDeps, RunContext } from './publisher.ts';
+import { recordOutcome } from './record-outcome.ts';
+import { judgeCreate, type Verdict } from './verdict.ts';
+import { passGate } from './x-call.ts';
+
+/** The request must begin within this time after the intent was written, or never. */
+export const sendDeadlineMs = 5000;
+/** A token that ends in the middle of a send would leave its outcome open. */
+const tokenMustLastMs = 2 * 60_000;
+
+/** What came of trying to send; `rejectedToken` is one that X answered 401 to. */
+export interface SendResult {
+  readonly verdict: Verdict | null;
+  readonly rejectedToken?: string;
+}
+
+/**
+ * Sends the present post of a `ready` job: token, gate, intent, request, outcome, in this order and once.
+ * The intent is durable before the request, so that after a crash nobody takes the post for unsent.
+ * `verdict` null: the record had moved on, nothing was sent.
+ */
+export async function sendTweet(
+  deps: PublishDeps,
+  job: Job,
+  order: Order,
+  run: RunContext & { readonly owner: string; readonly rejectedToken?: string | undefined },
+): Promise<SendResult> {
+  const token = await deps.vault.accessToken(job.accountId, {
+    minValidMs: tokenMustLastMs,
+    rejected: run.rejectedToken,
+  });
+  await passGate(deps, job.accountId, 'create_tweet');
+  run.signal.throwIfAborted();
+
+  const attemptId = randomUUID();
+  // Counted from before the script was issued, on a clock that does not jump and that a frozen process cannot fool.
+  const issuedAt = performance.now();
+  const begun = await deps.jobs.move(job.id, 'beginSend', {
+    owner: run.owner,
+    cursor: job.cursor,
+    moveId: attemptId,
+    bumpFence: true,
+    checkAfterMs: sendDeadlineMs + 200,
+    patch: {
+      attemptId,
+      intentAt: redisNow(),
+      deadlineAt: redisNow(sendDeadlineMs),
+      openAttempts: job.openAttempts + 1,
+      observation: null,
+      notBefore: null,
+      waitReason: null,
+      ...(job.firstIntentAt === null ? { firstIntentAt: redisNow() } : {}),
+    },
+  });
+  if (!begun.done) return { verdict: null };
+  const attempt = { ...job, attemptId, intentAt: begun.at, fence: job.fence + 1 };
+  if (performance.now() - issuedAt >= sendDeadlineMs || !run.mayAct()) {
+    await recordOutcome(deps, attempt, order, { kind: 'not_sent' });
+    return { verdict: { kind: 'not_sent' } };
+  }
+  // The point of no return: no signal is passed on, the answer is awaited and recorded whatever else happens.
+  const exchanges: XExchange[] = [];
+  const verdict = await deps.x
+    .createTweet(toDraft(job, order), { token, observe: (exchange) => exchanges.push(exchange) })
+    .then((created) => judgeCreate(created))
+    .catch((error: unknown) => judgeCreate({ error }));
+  const learn = () =>
+    Promise.all(exchanges.map((exchange) => deps.gate.learn(job.accountId, exchange))).catch(() => {});
+  // A refusal for now needs the gate's word on how long; after any other answer nothing may come before the record.
+  if (verdict.kind === 'limited' || verdict.kind === 'credits') await learn();
+  await recordOutcome(deps, attempt, order, verdict);
+  await learn();
+  return verdict.kind === 'token' ? { verdict, rejectedToken: token } : { verdict };
+}
+
+/** The present post of the job as X takes it. */
+export function toDraft(job: Job, order: Order): TweetDraft {
+  const post = order.posts[job.cursor];
+  if (!post) throw new RangeError(`job ${job.id} has no post ${job.cursor}`);
+  const mediaIds = itemsOfPost(job, order, job.cursor).flatMap(
+    (index) => job.media[index]?.upload?.mediaId ?? [],
+  );
+  const first = job.cursor === 0;
+  return {
+    text: post.text ?? undefined,
+    mediaIds: mediaIds.length > 0 ? mediaIds : undefined,
+    replyTo: (first ? order.replyTo : job.tweets[job.cursor - 1]?.id) ?? undefined,
+    quoteOf: (first ? order.quoteOf : null) ?? undefined,
+    poll: (first ? order.poll : null) ?? undefined,
+    replySettings: (first ? order.replySettings : null) ?? undefined,
+    communityId: (first ? order.communityId : null) ?? undefined,
+    madeWithAi: order.madeWithAi ?? undefined,
+    paidPartnership: order.paidPartnership ?? undefined,
+  };
+}
+
+/** Indexes of the media items that belong to one post of the order. */
+export function itemsOfPost(job: Job, order: Order, post: number): number[] {
+  let next = 0;
+  for (let index = 0; index < post; index++) next += order.posts[index]?.media.length ?? 0;
+  return Array.from({ length: order.posts[post]?.media.length ?? 0 }, (_, item) => next + item).filter(
+    (index) => index < job.media.length,
+  );
+}

@@ -1,0 +1,54 @@
+import type { Job, JobError } from '#libs/jobs/job.ts';
+import { ProblemError } from '#libs/problem/problem.ts';
+import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
+import type { PublishDeps, RunResult } from './publisher.ts';
+import { backOff } from './record-outcome.ts';
+import { GateClosedError } from './x-call.ts';
+
+const maxWaitMs = 60 * 60_000;
+
+/**
+ * The one door from errors to moves of a job, for whatever went wrong around its send (never in it: see
+ * record-outcome). A wait keeps the job; a fact about the account or the order ends it; anything else is a bug, and
+ * the count of starts decides how often it may happen.
+ */
+export async function settle(deps: PublishDeps, job: Job, owner: string, error: unknown): Promise<RunResult> {
+  const now = (deps.now ?? Date.now)();
+  if (error instanceof GateClosedError) {
+    const failingSince = job.failingSince ?? now;
+    if (error.reason === 'credits' && now - failingSince > maxWaitMs)
+      return await fail({
+        code: 'x_credits_depleted',
+        detail: 'The X app has had no credits for an hour. Its operator has to add credits at X.',
+      });
+    return await waitUntil(error.until, { waitReason: error.reason, failingSince });
+  }
+  if (error instanceof ProblemError) return await fail({ code: error.code, detail: error.detail });
+  if (error instanceof XAnswerError || error instanceof XUnreachableError) {
+    const failingSince = job.failingSince ?? now;
+    const failures = job.failures + 1;
+    if (now - failingSince > maxWaitMs)
+      return await fail({
+        code: 'x_unavailable',
+        detail: 'X could not be reached for an hour. Nothing was sent.',
+      });
+    return await waitUntil(now + backOff(failures), { waitReason: 'x_down', failures, failingSince });
+  }
+  deps.report({ jobId: job.id, level: 'error', message: 'A bug, or this server is in trouble', error });
+  // Thrown on, the entry fails in the queue; the sweeper brings the job back, and its starts are counted.
+  throw error;
+
+  async function fail(problem: JobError): Promise<RunResult> {
+    await deps.jobs.move(job.id, 'fail', { patch: { error: problem, notBefore: null, waitReason: null } });
+    return null;
+  }
+
+  async function waitUntil(until: number, patch: object): Promise<RunResult> {
+    await deps.jobs.move(job.id, 'note', {
+      owner,
+      patch: { notBefore: until, starts: 0, ...patch },
+      checkAt: until + 5000,
+    });
+    return until;
+  }
+}

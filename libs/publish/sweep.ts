@@ -1,0 +1,55 @@
+import type { Job } from '#libs/jobs/job.ts';
+import { isClosed } from '#libs/jobs/job.ts';
+import { unknownOutcome } from './confirm.ts';
+import type { PublishDeps } from './publisher.ts';
+
+const batch = 200;
+const lookAgainMs = 20_000;
+
+/**
+ * Looks at every open job whose next look is due and sees to it that somebody works on it: whatever the queues lost,
+ * doubled or stalled converges here. Any worker may run it, also several at a time.
+ */
+export async function sweep(deps: PublishDeps): Promise<number> {
+  const ids = await deps.jobs.due(batch);
+  for (const jobId of ids) {
+    const job = await deps.jobs.find(jobId);
+    if (!job || isClosed(job.state)) {
+      await deps.jobs.forget(jobId);
+      await deps.mediaStore.remove(jobId);
+    } else await see(deps, job);
+  }
+  return ids.length;
+}
+
+async function see(deps: PublishDeps, job: Job): Promise<void> {
+  const now = (deps.now ?? Date.now)();
+  await deps.jobs.checkAgain(job.id, now + lookAgainMs);
+  switch (job.state) {
+    case 'sending':
+      await deps.jobs.move(job.id, 'deadlinePassed', unknownOutcome());
+      // The entry of the worker that died is still held for a while: this one is another.
+      return await deps.wakeUps.again(job.id, { round: `c${job.fence}` });
+    case 'confirming':
+      return await deps.wakeUps.again(job.id, { round: `c${job.fence}` });
+    case 'unconfirmed':
+      return await deps.wakeUps.again(job.id, { round: `o${now}` });
+    case 'ready':
+      return await deps.wakeUps.again(job.id, { at: Math.max(job.notBefore ?? 0, job.publishAt ?? 0) });
+    default:
+      return await seeAccepted(deps, job);
+  }
+}
+
+async function seeAccepted(deps: PublishDeps, job: Job): Promise<void> {
+  const allPrepared = job.media.every((item) => item.prepared !== null);
+  let open = 0;
+  for (const [index, item] of job.media.entries()) {
+    if (item.stage === 'ready') continue;
+    open++;
+    // Prepared ones wait for the others, which wake them.
+    if (item.prepared && !allPrepared) continue;
+    await deps.wakeUps.again(job.id, item.notBefore === null ? { index } : { index, at: item.notBefore });
+  }
+  if (open === 0) await deps.wakeUps.again(job.id, { at: job.publishAt ?? 0 });
+}

@@ -1,0 +1,58 @@
+import type { WaitReason } from '#libs/jobs/job.ts';
+import { XAnswerError } from '#libs/x-api/errors.ts';
+import type { XCall, XEndpoint, XExchange } from '#libs/x-api/x-api.ts';
+import type { PublishDeps } from './publisher.ts';
+
+/** A gate of X's limits is closed: nothing was called. */
+export class GateClosedError extends Error {
+  /** Epoch ms. */
+  readonly until: number;
+  readonly reason: WaitReason;
+  constructor(until: number, reason: WaitReason) {
+    super(`closed until ${new Date(until).toISOString()} (${reason})`);
+    this.name = 'GateClosedError';
+    this.until = until;
+    this.reason = reason;
+  }
+}
+
+type Deps = Pick<PublishDeps, 'gate' | 'vault'>;
+
+/** @throws GateClosedError */
+export async function passGate(
+  { gate }: Pick<PublishDeps, 'gate'>,
+  accountId: string,
+  endpoint: XEndpoint,
+): Promise<void> {
+  const passage = await gate.take(accountId, endpoint);
+  if (!passage.open) throw new GateClosedError(passage.until, passage.reason);
+}
+
+/**
+ * One call to X for an account: through the gate, with a fresh token, renewed once when X answers 401.
+ * For everything but creating a post, which has its own, stricter order of steps.
+ */
+export async function callX<T>(
+  deps: Deps,
+  { accountId, endpoint, signal }: { accountId: string; endpoint: XEndpoint; signal?: AbortSignal },
+  run: (call: XCall) => Promise<T>,
+): Promise<T> {
+  const token = await deps.vault.accessToken(accountId);
+  try {
+    return await callOnce(token);
+  } catch (error) {
+    if (!(error instanceof XAnswerError) || error.status !== 401) throw error;
+    return await callOnce(await deps.vault.accessToken(accountId, { rejected: token }));
+  }
+
+  async function callOnce(accessToken: string): Promise<T> {
+    await passGate(deps, accountId, endpoint);
+    const exchanges: XExchange[] = [];
+    try {
+      return await run({ token: accessToken, signal, observe: (exchange) => exchanges.push(exchange) });
+    } finally {
+      // What the gate learns saves calls; losing it costs at most one refused call.
+      await Promise.all(exchanges.map((exchange) => deps.gate.learn(accountId, exchange))).catch(() => {});
+    }
+  }
+}
