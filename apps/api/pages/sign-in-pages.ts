@@ -1,0 +1,117 @@
+import { type Html, html } from './html.ts';
+import type { Page } from './page.ts';
+
+/** What each of X's scopes lets a client do, in a reader's words. */
+const permissions: Record<string, string> = {
+  'tweet.write': 'Publish, schedule and delete posts in your name',
+  'media.write': 'Upload images and videos for these posts',
+  'tweet.read': 'Read your posts, to check that they were published',
+  'users.read': 'See your name and username',
+  'offline.access': 'Go on without asking again, until you disconnect it',
+};
+
+export interface ConsentView {
+  readonly clientName: string;
+  readonly redirectUri: string;
+  readonly scope: readonly string[];
+  /** Username, when the user has signed in at X already and only the consent is missing. */
+  readonly username: string | null;
+  readonly csrfToken: string;
+  /** Where the form's redirects may lead: X and the client. */
+  readonly formTargets: readonly string[];
+}
+
+/** Asks the user, for each client, before X does: X knows only this server and would ask the same for all of them. */
+export function consentPage(view: ConsentView): Page {
+  const items = Object.entries(permissions).filter(([scope]) => view.scope.includes(scope));
+  return {
+    title: `Allow ${view.clientName}?`,
+    formTargets: view.formTargets,
+    body: html`<h1>Allow ${view.clientName} to use your X account${view.username && html` @${view.username}`}?</h1>
+<p>It will be able to:</p>
+<ul>${items.map(([, text]) => html`<li>${text}</li>`)}</ul>
+<dl><dt>You will be sent back to</dt><dd>${hostOf(view.redirectUri)}</dd></dl>
+<p class="soft small">Do you know this address, and did you start this yourself a moment ago? If not, cancel.
+${view.username ? '' : 'Next, X asks you to sign in and to confirm. Your password stays with X.'}</p>
+<form method="post" action="">
+<input type="hidden" name="csrf_token" value="${view.csrfToken}">
+<div class="actions">
+<button class="main" name="decision" value="approve">${view.username ? 'Allow' : 'Continue to X'}</button>
+<button name="decision" value="deny">Cancel</button>
+</div>
+</form>`,
+  };
+}
+
+export interface ConnectedView {
+  readonly username: string;
+  readonly name: string;
+  readonly oneTimeCode: string;
+  readonly minutes: number;
+  /** X's scopes that the user did not grant. */
+  readonly missing: readonly string[];
+}
+
+const copyScript = `
+const button = document.querySelector('#copy'), field = document.querySelector('#code');
+if (navigator.clipboard) {
+  button.hidden = false;
+  button.addEventListener('click', async () => {
+    try { await navigator.clipboard.writeText(field.value); button.textContent = 'Copied'; }
+    catch { field.select(); }
+  });
+}
+field.addEventListener('focus', () => field.select());
+`;
+
+/** The end of a sign-in that no OAuth client began. */
+export function connectedPage(view: ConnectedView): Page {
+  return {
+    title: 'Connected',
+    inlineScript: copyScript,
+    body: html`<h1><span class="good" aria-hidden="true">✓</span> @${view.username} is connected</h1>
+<p>The X account <strong>${view.name}</strong> (@${view.username}) can now be used through this server.
+You can close this page.</p>
+${view.missing.length > 0 && missingNote(view.missing)}
+<h2>Is an assistant waiting for a code?</h2>
+<p>Give it this one. It works once, within ${view.minutes} minutes, and gives access to this account:
+pass it on to nobody else.</p>
+<label for="code" class="soft small">One-time code</label>
+<input id="code" class="code" readonly autocomplete="off" spellcheck="false" value="${view.oneTimeCode}">
+<div class="actions"><button id="copy" class="main" type="button" hidden>Copy the code</button></div>`,
+  };
+}
+
+function missingNote(missing: readonly string[]): Html {
+  return html`<p class="note bad">X did not grant everything: ${missing.join(', ')}. Some things will not work.
+<a href="/startAuth">Connect again</a> to change that.</p>`;
+}
+
+export interface NoticeView {
+  readonly status: number;
+  readonly title: string;
+  readonly text: string;
+  /** What to do now. */
+  readonly advice?: string;
+  /** A value that has to be shown exactly, as an address is. */
+  readonly value?: string;
+  readonly link?: { readonly href: string; readonly text: string } | undefined;
+}
+
+/** One thing went wrong: what it was, and the way on. */
+export function noticePage({ status, title, text, advice, value, link }: NoticeView): Page {
+  return {
+    status,
+    title,
+    body: html`<h1>${title}</h1>
+<p>${text}</p>
+${value !== undefined && html`<pre class="code">${value}</pre>`}
+${advice !== undefined && html`<p>${advice}</p>`}
+${link && html`<div class="actions"><a class="button main" href="${link.href}">${link.text}</a></div>`}`,
+  };
+}
+
+function hostOf(uri: string): string {
+  const url = URL.parse(uri);
+  return url?.host || uri;
+}

@@ -1,0 +1,184 @@
+import { generateKeyPairSync } from 'node:crypto';
+import {
+  type Configuration,
+  errors,
+  interactionPolicy,
+  type KoaContextWithOIDC,
+  Provider,
+} from 'oidc-provider';
+import type { AccountStore } from '#libs/accounts/account-store.ts';
+import type { Config } from '#libs/config/config.ts';
+import type { OidcStore } from './oidc-store.ts';
+import { xScopes } from './scope.ts';
+
+/** The client of whoever signs in with `/startAuth` alone: no secret, and no way through `/oauth/authorize`. */
+export const ownClientId = 'post-to-x';
+
+/** What an access token is good for (RFC 8707): an absolute URI each. */
+export interface Audiences {
+  readonly rest: string;
+  readonly mcp: string;
+}
+
+/** Lifetimes in seconds. The one-time code of `/callback` is carried by hand, other codes by a redirect. */
+const seconds = {
+  accessToken: 3600,
+  code: 60,
+  oneTimeCode: 300,
+  interaction: 1800,
+  refreshToken: 90 * 86_400,
+};
+
+export interface AuthorizationServerOptions {
+  readonly publicUrl: string;
+  readonly audiences: Audiences;
+  readonly gpt: Config['gpt'];
+  readonly cookieKey: string;
+  readonly store: OidcStore;
+  readonly accounts: AccountStore;
+  readonly renderError: NonNullable<Configuration['renderError']>;
+}
+
+/** The OAuth 2.0 authorization server (RFC 6749, 7636, 8707, 9207): no OpenID Connect, opaque tokens only. */
+export function createAuthorizationServer(options: AuthorizationServerOptions): Provider {
+  const { publicUrl, gpt, store, accounts } = options;
+  const secure = publicUrl.startsWith('https:');
+  const cookie = { httpOnly: true, sameSite: 'lax', secure, signed: true } as const;
+  return new Provider(publicUrl, {
+    adapter: store.adapter,
+    clients: [ownClient(publicUrl), ...gptClients(gpt)],
+    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+    responseTypes: ['code'],
+    scopes: [...xScopes],
+    claims: {},
+    cookies: {
+      names: { session: 'post-to-x-session', interaction: 'post-to-x-consent', resume: 'post-to-x-resume' },
+      keys: [options.cookieKey],
+      long: cookie,
+      short: cookie,
+    },
+    jwks: { keys: [unusedSigningKey()] },
+    features: features(options),
+    // ChatGPT's Actions know no PKCE (RFC 7636); a challenge that was sent counts for them too.
+    pkce: { required: (_ctx, client) => client.clientId !== gpt?.clientId },
+    allowOmittingSingleRegisteredRedirectUri: false,
+    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    rotateRefreshToken: (ctx) => rotateOrExtend(ctx, store),
+    expiresWithSession: async () => false,
+    revokeGrantPolicy: () => true,
+    clientBasedCORS: () => false,
+    findAccount: async (_ctx, accountId) =>
+      (await accounts.find(accountId)) ? { accountId, claims: async () => ({ sub: accountId }) } : undefined,
+    interactions: {
+      url: async (_ctx, interaction) => `/oauth/consent/${interaction.uid}`,
+      policy: alwaysAtX(),
+    },
+    routes: { authorization: '/oauth/authorize', token: '/oauth/token', revocation: '/oauth/revoke' },
+    ttl: {
+      AccessToken: seconds.accessToken,
+      AuthorizationCode: (_ctx, _code, client) =>
+        client.clientId === ownClientId ? seconds.oneTimeCode : seconds.code,
+      RefreshToken: seconds.refreshToken,
+      // The store ends a grant with its last refresh token; this only has to be later.
+      Grant: 3650 * 86_400,
+      Interaction: seconds.interaction,
+      Session: seconds.interaction,
+    },
+    renderError: options.renderError,
+  });
+}
+
+function features({ audiences }: AuthorizationServerOptions): Configuration['features'] {
+  const off = { enabled: false };
+  return {
+    devInteractions: off,
+    dPoP: off,
+    pushedAuthorizationRequests: off,
+    rpInitiatedLogout: off,
+    userinfo: off,
+    revocation: {
+      enabled: true,
+      allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId,
+    },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: async (_ctx, _client, oneOf) => oneOf?.[0] ?? audiences.rest,
+      useGrantedResource: async () => true,
+      getResourceServerInfo: async (_ctx, resource) => {
+        const audience = audienceOf(resource, audiences);
+        if (audience === null) throw new errors.InvalidTarget('this resource is not served here');
+        return { scope: xScopes.join(' '), audience, accessTokenFormat: 'opaque' };
+      },
+    },
+  };
+}
+
+/** The audience that a resource indicator names; a slash at its end does not matter. */
+function audienceOf(resource: string, audiences: Audiences): string | null {
+  const plain = resource.replace(/\/$/, '');
+  return Object.values(audiences).find((audience) => audience === plain) ?? null;
+}
+
+function ownClient(publicUrl: string) {
+  return {
+    client_id: ownClientId,
+    client_name: 'post-to-x',
+    token_endpoint_auth_method: 'none',
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    redirect_uris: [ownRedirectUri(publicUrl)],
+  } as const;
+}
+
+/** What a one-time code is bound to; nothing is ever redirected there. */
+export function ownRedirectUri(publicUrl: string): string {
+  return `${publicUrl}/callback`;
+}
+
+function gptClients(gpt: Config['gpt']) {
+  if (!gpt) return [];
+  return [
+    {
+      client_id: gpt.clientId,
+      client_secret: gpt.clientSecret,
+      client_name: 'ChatGPT',
+      token_endpoint_auth_method: 'client_secret_post',
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+      redirect_uris: [...gpt.redirectUris],
+    } as const,
+  ];
+}
+
+/**
+ * Public clients get a new refresh token with every refresh (RFC 9700 section 4.14.2). A client with a secret keeps
+ * its own, which lives on from each use: ChatGPT may refresh twice at once, and must never lose the account by it.
+ */
+async function rotateOrExtend({ oidc }: KoaContextWithOIDC, store: OidcStore): Promise<boolean> {
+  if (oidc.client?.clientAuthMethod === 'none') return true;
+  if (oidc.entities.RefreshToken) await store.extendRefreshToken(oidc.entities.RefreshToken.jti);
+  return false;
+}
+
+/** Who the user is, X says: each time anew, because one browser may serve several accounts. */
+function alwaysAtX(): interactionPolicy.DefaultPolicy {
+  const policy = interactionPolicy.base();
+  const login = policy.get('login');
+  login?.checks.clear();
+  login?.checks.add(
+    new interactionPolicy.Check(
+      'at_x',
+      'the user signs in at X',
+      'login_required',
+      ({ oidc }) => !oidc.result?.login,
+    ),
+  );
+  return policy;
+}
+
+/** oidc-provider wants a key; nothing is ever signed with it, as there are no ID tokens. */
+function unusedSigningKey() {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return { ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig' };
+}

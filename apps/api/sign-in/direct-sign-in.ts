@@ -1,0 +1,41 @@
+import type { Context } from 'koa';
+import type { Account } from '#libs/accounts/account-store.ts';
+import { sendPage, wantsPage } from '../pages/page.ts';
+import { connectedPage } from '../pages/sign-in-pages.ts';
+import { xScopes } from './scope.ts';
+import type { TokenDesk } from './tokens.ts';
+import type { XSignIn } from './x-sign-in.ts';
+
+/** `GET /startAuth`: a browser goes on to X, a program gets the address. */
+export async function startAuth(ctx: Context, xSignIn: XSignIn): Promise<void> {
+  const { url, state } = await xSignIn.begin(ctx, { kind: 'direct' });
+  ctx.vary('Accept');
+  if (wantsPage(ctx)) {
+    ctx.status = 303;
+    ctx.redirect(url);
+  } else ctx.body = { authorization_url: url, state };
+}
+
+/** The end of a sign-in that began with `/startAuth`: tokens for a program, a page with a one-time code for a browser. */
+export async function answerDirect(ctx: Context, account: Account, desk: TokenDesk): Promise<void> {
+  ctx.vary('Accept');
+  const scope = xScopes.filter((known) => account.scope.includes(known));
+  if (wantsPage(ctx)) {
+    const oneTimeCode = await desk.oneTimeCode(account.id, scope);
+    const missing = xScopes.filter((known) => !account.scope.includes(known));
+    const { username, name } = account;
+    sendPage(ctx, connectedPage({ username, name, oneTimeCode, minutes: 5, missing }));
+    return;
+  }
+  const tokens = await desk.mint(account.id, scope);
+  ctx.body = {
+    message: 'Authentication successful!',
+    access_token: tokens.accessToken,
+    token_type: 'Bearer',
+    refresh_token: tokens.refreshToken,
+    expires_at: new Date(tokens.expiresAt).toISOString(),
+    expires_in: tokens.expiresInSeconds,
+    scope: scope.join(' '),
+    account: { id: account.id, username: account.username, name: account.name },
+  };
+}

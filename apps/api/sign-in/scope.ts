@@ -1,0 +1,30 @@
+/** X's scopes that this server asks for, and therefore the only ones that our own tokens can carry. */
+export const xScopes = ['tweet.read', 'tweet.write', 'users.read', 'media.write', 'offline.access'] as const;
+
+/** What X needs for a post with media (docs.x.com, OAuth 2.0: scopes of POST /2/tweets and of media upload). */
+const postingScopes = ['tweet.read', 'tweet.write', 'users.read', 'media.write'];
+
+/**
+ * The scopes that a client's request comes to. None asked for: all. Whoever may post may do so with media, because
+ * X's older instructions (and so many clients) do not know `media.write`. Refreshing is always possible.
+ * Empty: nothing that was asked for exists here.
+ */
+export function planScope(requested: string | undefined): readonly string[] {
+  const asked = (requested ?? '').split(' ').filter(Boolean);
+  if (asked.length === 0) return xScopes;
+  const known = new Set(asked.filter((scope) => isXScope(scope)));
+  if (known.size === 0) return [];
+  if (known.has('tweet.write') || known.has('media.write'))
+    for (const scope of postingScopes) known.add(scope);
+  known.add('offline.access');
+  return xScopes.filter((scope) => known.has(scope));
+}
+
+/** What is left of `planned` after the user's decision at X. */
+export function grantedScope(planned: readonly string[], grantedByX: readonly string[]): readonly string[] {
+  return planned.filter((scope) => grantedByX.includes(scope));
+}
+
+function isXScope(scope: string): boolean {
+  return xScopes.some((known) => known === scope);
+}

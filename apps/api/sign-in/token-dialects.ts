@@ -1,0 +1,129 @@
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import type { Context } from 'koa';
+import type { Provider } from 'oidc-provider';
+import type { Log } from '#libs/log/log.ts';
+import { ownClientId, ownRedirectUri } from './authorization-server.ts';
+import { BodyError, type Parameters, readParameters } from './body.ts';
+import { askProvider } from './outside.ts';
+import type { SecretGuesses } from './secret-guesses.ts';
+
+export interface TokenEndpoints {
+  /** `POST /oauth/token` and `POST /oauth/revoke`: forms by the standards, and JSON with the same names. */
+  standard(ctx: Context): Promise<void>;
+  /** `POST /oauth/refresh`: a refresh token alone is enough. */
+  refresh(ctx: Context): Promise<void>;
+}
+
+interface TokenEndpointsOptions {
+  readonly provider: Provider;
+  readonly publicUrl: string;
+  readonly guesses: SecretGuesses;
+  readonly log: Log;
+}
+
+/**
+ * What clients send, brought into the one form that the authorization server reads (RFC 6749 section 4.1.3 and 6).
+ * Every answer is JSON by section 5.1 or 5.2 of RFC 6749.
+ */
+export function createTokenEndpoints(options: TokenEndpointsOptions): TokenEndpoints {
+  const { publicUrl } = options;
+  return {
+    standard: (ctx) =>
+      answer(ctx, options, (sent) => withDefaults(sent, { publicUrl, authenticated: hasBasicAuth(ctx) })),
+    async refresh(ctx) {
+      // Sent on by the server itself to where the standard request would have gone.
+      ctx.path = '/oauth/token';
+      await answer(ctx, options, (sent) => {
+        const kept = sent.filter(([name]) => refreshParameters.has(name));
+        return withDefaults([...kept, ['grant_type', 'refresh_token']], {
+          publicUrl,
+          authenticated: hasBasicAuth(ctx),
+        });
+      });
+    },
+  };
+}
+
+const refreshParameters = new Set(['refresh_token', 'client_id', 'client_secret', 'scope', 'resource']);
+
+/** Fills in what may be left out: the kind of grant, and the own client of whoever names none. */
+function withDefaults(
+  sent: Parameters,
+  { publicUrl, authenticated }: { readonly publicUrl: string; readonly authenticated: boolean },
+): Parameters {
+  const sentValue = (name: string) => sent.find(([sentName]) => sentName === name)?.[1];
+  const isTokenRequest = sentValue('token') === undefined;
+  const added: (readonly [string, string])[] = [];
+  const add = (name: string, value: string) => sentValue(name) === undefined && added.push([name, value]);
+  const kind = sentValue('grant_type') ?? inferredGrant(sentValue);
+  if (isTokenRequest && kind !== undefined) add('grant_type', kind);
+  if (!authenticated) add('client_id', ownClientId);
+  const isOwnClient = !authenticated && (sentValue('client_id') ?? ownClientId) === ownClientId;
+  if (isOwnClient && kind === 'authorization_code') add('redirect_uri', ownRedirectUri(publicUrl));
+  return [...sent, ...added];
+}
+
+function inferredGrant(sentValue: (name: string) => string | undefined): string | undefined {
+  if (sentValue('code') !== undefined) return 'authorization_code';
+  return sentValue('refresh_token') === undefined ? undefined : 'refresh_token';
+}
+
+function hasBasicAuth(ctx: Context): boolean {
+  return /^basic /i.test(ctx.get('authorization'));
+}
+
+async function answer(
+  ctx: Context,
+  { provider, guesses, log }: TokenEndpointsOptions,
+  translate: (sent: Parameters) => Parameters,
+): Promise<void> {
+  try {
+    const parameters = translate(await readParameters(ctx));
+    const clientId = parameters.find(([name]) => name === 'client_id')?.[1] ?? ctx.get('authorization');
+    await askWithForm(provider, ctx, parameters);
+    if (ctx.status === 401) await guesses.count(ctx, clientId);
+    if (ctx.status >= 500) tellOfTrouble(ctx);
+  } catch (error) {
+    if (!(error instanceof BodyError)) throw error;
+    log.debug({ reason: error.message, path: ctx.path }, 'A token request could not be read');
+    if (error.status === 413) ctx.set('Connection', 'close');
+    ctx.status = error.status;
+    ctx.body = { error: 'invalid_request', error_description: error.message };
+  }
+  ctx.set({ 'Cache-Control': 'no-store', Pragma: 'no-cache' });
+}
+
+/** The request again as a form, on a stream of its own, as the first one has been read. */
+async function askWithForm(provider: Provider, ctx: Context, parameters: Parameters): Promise<void> {
+  const form = Buffer.from(
+    new URLSearchParams(parameters.map(([name, value]): [string, string] => [name, value])).toString(),
+  );
+  const original = ctx.req;
+  const { headers } = original;
+  headers['content-type'] = 'application/x-www-form-urlencoded';
+  headers['content-length'] = String(form.length);
+  // Errors are JSON here, whoever asks.
+  headers.accept = 'application/json';
+  delete headers['transfer-encoding'];
+  // The access token that is being replaced may come along; client authentication is another matter.
+  if (/^bearer /i.test(headers.authorization ?? '')) delete headers.authorization;
+  // On no socket, lest the real one is closed when this has been read.
+  const replay = new IncomingMessage(new Socket());
+  replay.headers = headers;
+  replay.push(form);
+  replay.push(null);
+  ctx.req = replay;
+  try {
+    await askProvider(provider, ctx);
+  } finally {
+    ctx.req = original;
+  }
+}
+
+/** Redis is away, or worse: the provider's event has told the log. */
+function tellOfTrouble(ctx: Context): void {
+  ctx.status = 503;
+  ctx.set('Retry-After', '5');
+  ctx.body = { error: 'temporarily_unavailable', error_description: 'try again in a few seconds' };
+}

@@ -1,0 +1,103 @@
+import type { Provider } from 'oidc-provider';
+import { type Audiences, ownClientId, ownRedirectUri } from './authorization-server.ts';
+import type { OidcStore } from './oidc-store.ts';
+import { grantedScope } from './scope.ts';
+
+/** Who calls: an account, through a client. */
+export interface Caller {
+  readonly accountId: string;
+  readonly clientId: string;
+  readonly scope: readonly string[];
+  readonly audience: 'rest' | 'mcp';
+}
+
+export interface OurTokens {
+  readonly accessToken: string;
+  readonly refreshToken: string;
+  /** End of the access token, epoch ms. */
+  readonly expiresAt: number;
+  readonly expiresInSeconds: number;
+}
+
+interface GrantRequest {
+  readonly accountId: string;
+  readonly clientId: string;
+  /** What the client asked for. */
+  readonly planned: readonly string[];
+  /** What X granted. */
+  readonly grantedByX: readonly string[];
+  readonly resources: readonly string[];
+}
+
+/** Our own tokens: handed out to whoever signed in, and recognised again. */
+export interface TokenDesk {
+  /** Records what a client may do for an account; resolves to the grant's id. */
+  grant(request: GrantRequest): Promise<string>;
+  /** Tokens for a sign-in that no OAuth client began. */
+  mint(accountId: string, grantedByX: readonly string[]): Promise<OurTokens>;
+  /** A code that `POST /oauth/token` exchanges for such tokens, once and within five minutes. */
+  oneTimeCode(accountId: string, grantedByX: readonly string[]): Promise<string>;
+  /** null for whatever is not a valid access token of this server. */
+  findCaller(accessToken: string): Promise<Caller | null>;
+}
+
+export function createTokenDesk({
+  provider,
+  store,
+  audiences,
+  publicUrl,
+}: {
+  readonly provider: Provider;
+  readonly store: OidcStore;
+  readonly audiences: Audiences;
+  readonly publicUrl: string;
+}): TokenDesk {
+  const grant = async ({ accountId, clientId, planned, grantedByX, resources }: GrantRequest) => {
+    const record = new provider.Grant({ accountId, clientId });
+    const granted = grantedScope(planned, grantedByX).join(' ');
+    const refused = planned.filter((scope) => !grantedByX.includes(scope)).join(' ');
+    // As scopes of the server and of each resource: oidc-provider looks at both, and asks again for what it misses.
+    if (granted) record.addOIDCScope(granted);
+    if (refused) record.rejectOIDCScope(refused);
+    for (const resource of resources) {
+      if (granted) record.addResourceScope(resource, granted);
+      if (refused) record.rejectResourceScope(resource, refused);
+    }
+    return record.save();
+  };
+
+  /** What tokens and codes of the own client have in common. */
+  const ownGrant = async (accountId: string, grantedByX: readonly string[]) => {
+    const client = await provider.Client.find(ownClientId);
+    if (!client) throw new Error('The own client is not registered');
+    const planned = [...grantedByX];
+    const resources = [audiences.rest];
+    const grantId = await grant({ accountId, clientId: ownClientId, planned, grantedByX, resources });
+    return { client, accountId, grantId, gty: 'authorization_code', scope: planned.join(' ') };
+  };
+
+  return {
+    grant,
+    async mint(accountId, grantedByX) {
+      const common = await ownGrant(accountId, grantedByX);
+      const access = new provider.AccessToken({ ...common, aud: audiences.rest });
+      const refresh = new provider.RefreshToken({ ...common, resource: audiences.rest, rotations: 0 });
+      const [accessToken, refreshToken] = await Promise.all([access.save(), refresh.save()]);
+      const expiresInSeconds = access.remainingTTL;
+      return { accessToken, refreshToken, expiresInSeconds, expiresAt: Date.now() + expiresInSeconds * 1000 };
+    },
+    async oneTimeCode(accountId, grantedByX) {
+      const common = await ownGrant(accountId, grantedByX);
+      const redirectUri = ownRedirectUri(publicUrl);
+      return new provider.AuthorizationCode({ ...common, redirectUri, resource: audiences.rest }).save();
+    },
+    async findCaller(accessToken) {
+      const payload = await store.findAccessToken(accessToken);
+      if (!payload?.accountId || !payload.clientId) return null;
+      const audience = payload.aud === audiences.rest ? 'rest' : payload.aud === audiences.mcp ? 'mcp' : null;
+      if (audience === null) return null;
+      const scope = (payload.scope ?? '').split(' ').filter(Boolean);
+      return { accountId: payload.accountId, clientId: payload.clientId, scope, audience };
+    },
+  };
+}
