@@ -2,30 +2,25 @@
  * X's numbers, as of November 2026. They change without notice: whatever X answers wins over them.
  */
 
-const kilobyte = 1024;
-const megabyte = 1024 * kilobyte;
+const megabyte = 1024 * 1024;
 const quarterHour = 15 * 60_000;
 const day = 24 * 60 * 60_000;
 
-/** Text of a post (docs.x.com, Counting characters). */
-export const textLimits = {
-  maxWeightedLength: 280,
-  /** For accounts with a Premium subscription. */
-  maxWeightedLengthPremium: 25_000,
-} as const;
-
-/** Fields of a post (docs.x.com, Create Post). */
-export const postLimits = {
-  maxImages: 4,
-  pollOptions: { min: 2, max: 4 },
-  maxPollOptionLength: 25,
-  pollMinutes: { min: 5, max: 10_080 },
-  replySettings: ['following', 'mentionedUsers', 'subscribers', 'verified'],
-  maxAltTextLength: 1000,
-} as const;
-
-/** Media that X takes (docs.x.com, Media best practices); the wider video limits of Premium are not assumed. */
-export const mediaLimits = {
+/** What a post may hold (docs.x.com: Counting characters, Create Post, Media best practices). */
+export const xLimits = {
+  text: {
+    maxWeightedLength: 280,
+    /** For accounts with a Premium subscription. */
+    maxWeightedLengthPremium: 25_000,
+  },
+  post: {
+    maxImages: 4,
+    pollOptions: { min: 2, max: 4 },
+    maxPollOptionLength: 25,
+    pollMinutes: { min: 5, max: 10_080 },
+    replySettings: ['following', 'mentionedUsers', 'subscribers', 'verified'],
+    maxAltTextLength: 1000,
+  },
   image: { maxBytes: 5 * megabyte, maxSide: 4096 },
   gif: {
     maxBytes: 15 * megabyte,
@@ -34,6 +29,7 @@ export const mediaLimits = {
     maxFrames: 350,
     maxFramePixels: 300_000_000,
   },
+  /** For every account; the wider limits of Premium are not assumed. */
   video: {
     maxBytes: 512 * megabyte,
     minSeconds: 0.5,
@@ -46,7 +42,7 @@ export const mediaLimits = {
     maxAspectRatio: 3,
   },
   /** A media id may be used in a post for this long after FINALIZE. */
-  usableMs: day,
+  mediaUsableMs: day,
 } as const;
 
 const segments = { max: 1000, bytes: megabyte, largeBytes: 4 * megabyte } as const;

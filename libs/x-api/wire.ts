@@ -23,7 +23,7 @@ const ProcessingBody = z.object({
   state: z.enum(['pending', 'in_progress', 'succeeded', 'failed']).catch('in_progress'),
   check_after_secs: z.number().nonnegative().nullable().catch(null),
   progress_percent: z.number().nonnegative().nullable().catch(null),
-  error: z.unknown(),
+  error: z.unknown().optional(),
 });
 
 const MediaBody = z.object({
