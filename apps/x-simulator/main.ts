@@ -1,0 +1,13 @@
+import { startSimulator } from './simulator.ts';
+
+const { PORT = '5001', HOST = '127.0.0.1' } = process.env;
+const simulator = await startSimulator({ port: Number(PORT), host: HOST });
+process.stdout.write(
+  `X simulator: ${simulator.url}\n` +
+    `  timeline   ${simulator.url}/\n` +
+    `  API        ${simulator.url}/2/…\n` +
+    `  authorize  ${simulator.url}/i/oauth2/authorize (any client id, any secret)\n` +
+    `  control    ${simulator.url}/_simulator\n`,
+);
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void simulator[Symbol.asyncDispose]());
