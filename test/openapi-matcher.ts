@@ -1,4 +1,4 @@
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import type { Contract, Schema } from './openapi-contract.ts';
 
@@ -12,23 +12,32 @@ export interface Matcher {
   text(schema: Schema, value: string, place: string): void;
 }
 
+/** Checks against the schemas of `contract`; each is compiled once. */
 export function createMatcher(contract: Contract): Matcher {
-  const answers = createAjv(withClosedObjects(contract), false);
-  const requests = createAjv(withChatFiles(contract), false);
-  const texts = createAjv(contract, true);
-  const check = (ajv: Ajv2020, schema: Schema, value: unknown, place: string) => {
-    if (ajv.validate(absolute(schema), value)) return;
-    const faults = (ajv.errors ?? []).map(({ instancePath, message, params }) => {
+  const answers = createCheck(withClosedObjects(contract), false);
+  const requests = createCheck(withChatFiles(contract), false);
+  const texts = createCheck(contract, true);
+  return {
+    answer: answers,
+    request: requests,
+    text: (schema, value, place) =>
+      texts({ type: 'object', properties: { value: absolute(schema) } }, { value }, place),
+  };
+}
+
+function createCheck(contract: Contract, coerceTypes: boolean): Matcher['answer'] {
+  const ajv = createAjv(contract, coerceTypes);
+  const compiled = new Map<string, ValidateFunction>();
+  return (schema, value, place) => {
+    const key = JSON.stringify(schema);
+    const validate = compiled.get(key) ?? ajv.compile(absolute(schema));
+    compiled.set(key, validate);
+    if (validate(value)) return;
+    const faults = (validate.errors ?? []).map(({ instancePath, message, params }) => {
       const [detail] = Object.values(params);
       return `${instancePath || '/'} ${message}${detail === undefined ? '' : ` (${JSON.stringify(detail)})`}`;
     });
     throw new Error(`${place} does not fit openapi.yaml: ${faults.join('; ')}`);
-  };
-  return {
-    answer: (schema, value, place) => check(answers, schema, value, place),
-    request: (schema, value, place) => check(requests, schema, value, place),
-    text: (schema, value, place) =>
-      check(texts, { type: 'object', properties: { value: absolute(schema) } }, { value }, place),
   };
 }
 
@@ -44,6 +53,7 @@ function createAjv(contract: Contract, coerceTypes: boolean): Ajv2020 {
   return ajv.addSchema(contract, 'openapi');
 }
 
+/** References of the document, seen from outside of it. */
 const absolute = (schema: Schema): Schema =>
   typeof schema.$ref === 'string' ? { $ref: `openapi${schema.$ref}` } : schema;
 

@@ -28,19 +28,21 @@ export function createOpenApiDocument(publicUrl: string, audience: Audience = 'g
   };
 }
 
-/** `GET /openapi.yaml` and `GET /openapi.json`; both are made once, here. */
+/** `GET /openapi.yaml` and `GET /openapi.json`; each document is made once, when it is first asked for. */
 export function openApiRoutes(publicUrl: string): Router {
-  const documents = {
-    gpt: createOpenApiDocument(publicUrl, 'gpt'),
-    all: createOpenApiDocument(publicUrl, 'all'),
+  const documents = new Map<Audience, OpenApiDocument>();
+  const documentFor = (audience: Audience) => {
+    const document = documents.get(audience) ?? createOpenApiDocument(publicUrl, audience);
+    documents.set(audience, document);
+    return document;
   };
   return new Router()
     .get('/openapi.yaml', (ctx) => {
-      ctx.body = documents[toAudience(ctx.query.audience)].yaml;
+      ctx.body = documentFor(toAudience(ctx.query.audience)).yaml;
       ctx.type = 'application/yaml; charset=utf-8';
     })
     .get('/openapi.json', (ctx) => {
-      ctx.body = documents[toAudience(ctx.query.audience)].json;
+      ctx.body = documentFor(toAudience(ctx.query.audience)).json;
       ctx.type = 'application/json; charset=utf-8';
     });
 }
