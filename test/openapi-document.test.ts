@@ -105,10 +105,10 @@ describe('what a GPT imports', () => {
     expect(properties).toMatchObject({ message: { maxLength: 160 }, tweet_text: { maxLength: 100 } });
     const time = '2026-11-21T10:00:00.000Z';
     const longest = {
-      job_id: 'j'.repeat(22),
+      job_id: 'j'.repeat(32),
       status: 'unconfirmed',
       message: 'm'.repeat(160),
-      status_url: `${publicUrl}/jobs/${'j'.repeat(22)}`,
+      status_url: `${publicUrl}/jobs/${'j'.repeat(32)}`,
       created_at: time,
       updated_at: time,
       publish_at: time,

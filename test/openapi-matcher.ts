@@ -6,7 +6,7 @@ import type { Contract, Schema } from './openapi-contract.ts';
 export interface Matcher {
   /** JSON of ours: closed, so that a field which the document does not know is an error. */
   answer(schema: Schema, value: unknown, place: string): void;
-  /** JSON of a caller, as open as the document says. */
+  /** JSON of a caller, as open as the document says; null stands for a field left out. */
   request(schema: Schema, value: unknown, place: string): void;
   /** A header or parameter, which is text and stands for what the schema says. */
   text(schema: Schema, value: string, place: string): void;
@@ -19,7 +19,7 @@ export function createMatcher(contract: Contract): Matcher {
   const texts = createCheck(contract, true);
   return {
     answer: answers,
-    request: requests,
+    request: (schema, value, place) => requests(schema, withoutNulls(value), place),
     text: (schema, value, place) =>
       texts({ type: 'object', properties: { value: absolute(schema) } }, { value }, place),
   };
@@ -78,6 +78,12 @@ function withChatFiles<T>(value: T): T {
     const items = { anyOf: [{ type: 'string' }, file] };
     return { ...object, openaiFileIdRefs: { type: 'array', maxItems: 10, items } };
   });
+}
+
+function withoutNulls(value: unknown): unknown {
+  return mapObjects(value, (object) =>
+    Object.fromEntries(Object.entries(object).filter(([, child]) => child !== null)),
+  );
 }
 
 function mapObjects<T>(value: T, change: (object: Record<string, unknown>) => Record<string, unknown>): T {

@@ -91,6 +91,11 @@ describe('a request', () => {
     expect(() => post({ text: 'Hi', openaiFileIdRefs: [1] })).toThrow(/openaiFileIdRefs/);
   });
 
+  it('may send null for what it leaves out', () => {
+    expect(() => post({ text: 'Hi', media_url: null, poll: null })).not.toThrow();
+    expect(() => post({ text: 'Hi', media_url: 5 })).toThrow(/media_url/);
+  });
+
   it('with an unknown field, header value or parameter is refused', () => {
     expect(() => post({ text: 'Hi', txt: 'Hi' })).toThrow(/txt/);
     expect(() => post({ text: 'Hi' }, '/postTweet?dry_run=1')).toThrow(/dry_run/);
