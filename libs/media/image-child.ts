@@ -1,0 +1,78 @@
+/**
+ * A process of its own that decodes and encodes pictures of strangers: what a file does to a decoder, it does here.
+ * Started by `image-pool.ts`, spoken to over its IPC channel, ended by being killed.
+ */
+import { writeFileSync } from 'node:fs';
+import {
+  DamagedImageError,
+  DoesNotFitError,
+  inspectImage,
+  lockDecoders,
+  useLoader,
+  verifyImage,
+} from './image-decoder.ts';
+import type { ImageAnswer, ImageFailure, ImageResults, ImageTask } from './image-task.ts';
+import { renderGif } from './render-gif.ts';
+import { renderImage } from './render-image.ts';
+
+type Outcome = { readonly done: ImageResults[keyof ImageResults] } | { readonly failed: ImageFailure };
+
+function start(): void {
+  const maxMemoryBytes = Number(process.argv[2]);
+  let current = 0;
+  lockDecoders();
+  volunteerForOom();
+  // Nobody to answer to any more. `exit` would wait for the decoder's threads.
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+  process.on('message', (message: { id: number; task: ImageTask }) => {
+    current = message.id;
+    void answer(message.id, message.task);
+  });
+  // Decoders work in threads, so this one is free to watch what they take.
+  setInterval(() => {
+    if (process.memoryUsage.rss() < maxMemoryBytes) return;
+    reply(current, { failed: { reason: 'memory', message: 'Needs too much memory' } });
+  }, 20).unref();
+}
+
+async function answer(id: number, task: ImageTask): Promise<void> {
+  try {
+    useLoader(task.format);
+    reply(id, { done: await act(task) });
+  } catch (error) {
+    reply(id, { failed: toFailure(error) });
+  }
+}
+
+async function act(task: ImageTask): Promise<ImageResults[keyof ImageResults]> {
+  if (task.act === 'inspect') return await inspectImage(task);
+  if (task.act === 'verify') return await verifyImage(task);
+  return task.act === 'render' ? await renderImage(task) : await renderGif(task);
+}
+
+function toFailure(error: unknown): ImageFailure {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof DoesNotFitError) return { reason: 'size', message };
+  if (/exceeds pixel limit/i.test(message)) return { reason: 'pixels', message };
+  if (/out of memory|memory allocation|unable to allocate/i.test(message))
+    return { reason: 'memory', message };
+  const isOurs = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;
+  const isSystem = error instanceof Error && 'syscall' in error;
+  if (error instanceof DamagedImageError || !(isOurs || isSystem)) return { reason: 'damaged', message };
+  return { reason: 'bug', message: error.stack ?? message };
+}
+
+function reply(id: number, outcome: Outcome): void {
+  process.send?.({ id, memoryBytes: process.memoryUsage.rss(), ...outcome } satisfies ImageAnswer);
+}
+
+/** On Linux, where memory runs out, the kernel takes this process and not its parent. */
+function volunteerForOom(): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', '1000');
+  } catch {
+    // No such file elsewhere.
+  }
+}
+
+start();

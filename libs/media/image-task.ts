@@ -1,0 +1,89 @@
+import type { ImageFormat } from './detect-format.ts';
+import type { GifRenderTask } from './render-gif.ts';
+
+/** What an image child can be asked to do; travels as JSON. */
+export type ImageTask = InspectTask | VerifyTask | RenderTask | GifRenderTask;
+
+/** Reads the header. */
+export interface InspectTask {
+  readonly act: 'inspect';
+  readonly file: string;
+  readonly format: ImageFormat | 'gif';
+  readonly maxPixels: number;
+}
+
+/** Decodes the first `pages` frames to the end, to know that they are whole. */
+export interface VerifyTask {
+  readonly act: 'verify';
+  readonly file: string;
+  readonly format: ImageFormat | 'gif';
+  readonly maxPixels: number;
+  readonly pages: number;
+}
+
+/** Decodes, turns upright, scales, converts to sRGB and encodes within `maxBytes`. */
+export interface RenderTask {
+  readonly act: 'render';
+  readonly file: string;
+  readonly format: ImageFormat | 'gif';
+  readonly maxPixels: number;
+  readonly output: string;
+  readonly maxBytes: number;
+  readonly maxSide: number;
+  /** Formats to try in this order, for a picture without and with transparency. */
+  readonly formats: {
+    readonly opaque: readonly OutputFormat[];
+    readonly transparent: readonly OutputFormat[];
+  };
+}
+
+export type OutputFormat = 'jpeg' | 'png' | 'webp';
+
+/** What a header says. Width and height are as the picture is shown, orientation applied. */
+export interface ImageHeader {
+  readonly width: number;
+  readonly height: number;
+  /** EXIF 2.3, 4.6.4: 1 is upright. */
+  readonly orientation: number;
+  readonly hasAlpha: boolean;
+  /** Eight bits per channel in RGB or grey: shown as it is by everybody. */
+  readonly isPlainColour: boolean;
+  readonly profile: 'none' | 'srgb' | 'other';
+  readonly frames: number;
+}
+
+export interface RenderedImage {
+  readonly format: OutputFormat;
+  readonly width: number;
+  readonly height: number;
+  readonly bytes: number;
+  /** Null for a format without loss. */
+  readonly quality: number | null;
+}
+
+export interface RenderedGif {
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+  readonly bytes: number;
+}
+
+/** What each task gives back. */
+export interface ImageResults {
+  readonly inspect: ImageHeader;
+  readonly verify: Record<string, never>;
+  readonly render: RenderedImage;
+  readonly renderGif: RenderedGif;
+}
+
+/** The answer of a child: what came of the task, or why nothing did; and what memory the child holds by now. */
+export type ImageAnswer = { readonly id: number; readonly memoryBytes: number } & (
+  | { readonly done: ImageResults[keyof ImageResults] }
+  | { readonly failed: ImageFailure }
+);
+
+/** `damaged`: the decoder objects; `pixels`, `memory`: more than allowed; `size`: does not fit; `bug`: ours. */
+export interface ImageFailure {
+  readonly reason: 'damaged' | 'pixels' | 'memory' | 'size' | 'bug';
+  readonly message: string;
+}

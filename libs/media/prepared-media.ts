@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { MediaFormat } from './detect-format.ts';
+import type { ImagePool } from './image-pool.ts';
+import type { MediaLimits } from './media-limits.ts';
+
+/** A file that X takes. */
+export interface PreparedMedia {
+  /** The input itself when it needed no change, else a file in the output folder. */
+  readonly path: string;
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly kind: 'image' | 'gif' | 'video';
+  /** What the bytes are, for X's `media_type`. */
+  readonly mediaType: string;
+  readonly mediaCategory: 'tweet_image' | 'tweet_gif' | 'tweet_video';
+  /** One sentence on what was changed; null when nothing was. */
+  readonly note: string | null;
+}
+
+export interface PrepareOptions {
+  /** Where a changed file is written; the input may lie there too. */
+  readonly outputFolder: string;
+  readonly limits?: MediaLimits;
+  readonly signal?: AbortSignal | undefined;
+  /** Hears how far it is, in percent from 0 to 100. */
+  readonly onProgress?: (percent: number) => void;
+  /** Children that decode pictures; those of this process unless given. */
+  readonly images?: ImagePool;
+}
+
+/** The options, complete. */
+export interface Work extends PrepareOptions {
+  readonly limits: MediaLimits;
+  readonly images: ImagePool;
+}
+
+/** Where the changed form of `file` goes: its own name with `ending`, in the output folder. */
+export function outputFor(file: string, ending: string, work: Work): string {
+  return join(work.outputFolder, `${basename(file)}.${ending}`);
+}
+
+const mediaTypes: Partial<Record<MediaFormat, string>> = {
+  jpeg: 'image/jpeg',
+  png: 'image/png',
+  webp: 'image/webp',
+  gif: 'image/gif',
+  mp4: 'video/mp4',
+  mov: 'video/quicktime',
+};
+
+/** Hashes the finished file and describes it. */
+export async function describe(
+  path: string,
+  kind: PreparedMedia['kind'],
+  format: MediaFormat,
+  note: string | null,
+): Promise<PreparedMedia> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const piece of createReadStream(path)) {
+    hash.update(piece);
+    bytes += piece.length;
+  }
+  const mediaType = mediaTypes[format];
+  if (mediaType === undefined) throw new TypeError(`X takes no ${format}`);
+  return { path, sha256: hash.digest('hex'), bytes, kind, mediaType, mediaCategory: `tweet_${kind}`, note };
+}
+
+/** Parts of a change as one sentence; null when there are none. */
+export function toNote(changes: readonly (string | null)[]): string | null {
+  const said = changes.filter((change) => change !== null);
+  const last = said.pop();
+  if (last === undefined) return null;
+  const sentence = said.length > 0 ? `${said.join(', ')} and ${last}` : last;
+  return `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}.`;
+}
