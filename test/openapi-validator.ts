@@ -70,7 +70,8 @@ function checkAnswer(contract: Contract, match: Matcher, answer: Exchange & { re
     if (value !== null) match.text(header.schema, value, `${place}, header ${name}`);
     else if (header.required) throw new Error(`${place}: the header ${name} is missing`);
   }
-  if (answer.method === 'HEAD') return;
+  const isRedirect = answer.status >= 300 && answer.status < 400;
+  if (answer.method === 'HEAD' || isRedirect) return;
   if (!content) {
     if (answer.body !== '') throw new Error(`${place}: the body must be empty`);
     return;
