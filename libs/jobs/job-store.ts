@@ -217,10 +217,10 @@ export function createJobStore({ redis, sealer }: { redis: Redis; sealer: Sealer
     return JSON.parse(sealer.open(job.sealedOrder, orderContext(job.accountId, job.id))) as Order;
   }
 
-  /** Ids of the account's jobs, newest first, older than the given `sequence`; `full` when there may be more. */
+  /** A page of the account's jobs, newest first, older than `before`; `last` is where the next page begins. */
   async function list(accountId: string, options: { limit: number; before?: number }) {
     const max = options.before === undefined ? '+inf' : `(${options.before}`;
-    const ids = await redis.zrange(
+    const page = await redis.zrange(
       listKey(accountId),
       max,
       '-inf',
@@ -229,9 +229,15 @@ export function createJobStore({ redis, sealer }: { redis: Redis; sealer: Sealer
       'LIMIT',
       0,
       options.limit,
+      'WITHSCORES',
     );
+    const ids = page.filter((_, index) => index % 2 === 0);
     const jobs = await Promise.all(ids.map(find));
-    return { jobs: jobs.filter((job) => job !== null), full: ids.length === options.limit };
+    return {
+      jobs: jobs.filter((job) => job !== null),
+      full: ids.length === options.limit,
+      last: Number(page.at(-1) ?? 0),
+    };
   }
 
   /** Open jobs whose next look is due, by Redis' clock. */

@@ -1,11 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { PreparedItem, UploadState } from '#libs/jobs/job.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
+import { segmentBytesFor } from '#libs/x-api/limits.ts';
 import type { XMediaStatus } from '#libs/x-api/x-api.ts';
 import { createProgress } from './progress.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import type { ItemRun } from './run-item.ts';
-import { mostSegments, segmentBytesFor } from './segments.ts';
 import { callX } from './x-call.ts';
 
 const inFlight = 4;
@@ -54,10 +54,7 @@ async function initialize(deps: PublishDeps, run: ItemRun, prepared: PreparedIte
   const upload: UploadState = {
     mediaId: begun.mediaId,
     mediaKey: begun.mediaKey,
-    segmentBytes: Math.max(
-      run.item.segmentBytes ?? segmentBytesFor(prepared.bytes),
-      Math.ceil(prepared.bytes / mostSegments),
-    ),
+    segmentBytes: run.item.segmentBytes ?? segmentBytesFor(prepared.bytes),
     nextSegment: 0,
     finalized: false,
     expiresAt: begun.expiresAt,

@@ -1,0 +1,131 @@
+import type { AccountStore } from '#libs/accounts/account-store.ts';
+import type { TokenVault } from '#libs/accounts/token-vault.ts';
+import type { JobStore } from '#libs/jobs/job-store.ts';
+import type { Log } from '#libs/log/log.ts';
+import { ProblemError } from '#libs/problem/problem.ts';
+import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
+import type { XOAuth } from '#libs/x-api/oauth.ts';
+import type { XApi } from '#libs/x-api/x-api.ts';
+import { maxOpenJobs, maxWeightedLengthOf } from './post-tweet.ts';
+import type { Caller, SignIn } from './sign-in/sign-in.ts';
+
+interface AccountDeps {
+  readonly accounts: AccountStore;
+  readonly vault: TokenVault;
+  readonly jobs: JobStore;
+  readonly signIn: SignIn;
+  readonly oauth: XOAuth;
+  readonly x: XApi;
+  readonly log: Log;
+  readonly now?: () => number;
+}
+
+export type AccountAnswers = ReturnType<typeof createAccountAnswers>;
+
+export function createAccountAnswers(deps: AccountDeps) {
+  /** `GET /me`. */
+  async function describe(caller: Caller) {
+    const account = await deps.accounts.find(caller.accountId);
+    if (!account)
+      throw new ProblemError('reconnect_needed', 'This account is no longer connected. Sign in again.');
+    return {
+      account: { id: account.id, username: account.username, name: account.name },
+      scopes: account.scope,
+      connected: account.state === 'connected',
+      limits: {
+        open_jobs: { used: await deps.jobs.openJobs(account.id), max: maxOpenJobs },
+        max_weighted_length: maxWeightedLengthOf(account),
+      },
+      spend: {
+        month: new Date((deps.now ?? Date.now)()).toISOString().slice(0, 7),
+        spent_usd: 0,
+        budget_usd: null,
+      },
+    };
+  }
+
+  /** `DELETE /me`: our tokens die first, so that nothing new can come in; then the jobs, then X's tokens. */
+  async function disconnect(caller: Caller) {
+    const account = await deps.accounts.find(caller.accountId);
+    await deps.signIn.revokeAccount(caller.accountId);
+    let canceled = 0;
+    for (const jobId of await deps.jobs.openJobIds(caller.accountId))
+      if ((await deps.jobs.move(jobId, 'cancel')).done) canceled++;
+    const revoked = await revokeAtX(caller.accountId);
+    const name = account ? `@${account.username}` : caller.accountId;
+    return {
+      message: `The X account ${name} is disconnected. ${canceled === 1 ? '1 post that was still in work is' : `${canceled} posts that were still in work are`} canceled.`,
+      canceled_jobs: canceled,
+      revoked_at_x: revoked,
+    };
+  }
+
+  /** Forgets X's tokens whatever X says, and reports whether X took the revocation. */
+  async function revokeAtX(accountId: string): Promise<boolean> {
+    const tokenSet = await deps.accounts.remove(accountId);
+    if (!tokenSet) return false;
+    try {
+      if (tokenSet.refreshToken) await deps.oauth.revoke(tokenSet.refreshToken, 'refresh_token');
+      await deps.oauth.revoke(tokenSet.accessToken, 'access_token');
+      return true;
+    } catch (error) {
+      deps.log.warn({ accountId, err: error }, 'X did not take the revocation of an account');
+      return false;
+    }
+  }
+
+  /** `DELETE /tweets/{tweet_id}`. */
+  async function deleteTweet(caller: Caller, tweetId: string) {
+    if (!/^\d{1,19}$/.test(tweetId))
+      throw new ProblemError('bad_request', 'tweet_id: Must be the digits at the end of the post’s URL.');
+    const token = await vaultToken(caller);
+    try {
+      await deps.x.deleteTweet(tweetId, { token }).catch(async (error: unknown) => {
+        if (!(error instanceof XAnswerError) || error.status !== 401) throw error;
+        await deps.x.deleteTweet(tweetId, { token: await vaultToken(caller, token) });
+      });
+    } catch (error) {
+      throw toProblem(error);
+    }
+    return { tweet_id: tweetId, deleted: true };
+  }
+
+  const vaultToken = (caller: Caller, rejected?: string) =>
+    deps.vault.accessToken(caller.accountId, rejected === undefined ? {} : { rejected });
+
+  return { describe, disconnect, deleteTweet };
+}
+
+/** What X's refusal of a direct call means for the caller. */
+function toProblem(error: unknown): unknown {
+  if (error instanceof XUnreachableError)
+    return new ProblemError('x_unavailable', 'X did not answer. Look at X to see whether it was done.', {
+      cause: error,
+    });
+  if (!(error instanceof XAnswerError)) return error;
+  const reason = error.messages[0] || error.detail || error.title || `status ${error.status}`;
+  if (error.status === 401)
+    return new ProblemError(
+      'reconnect_needed',
+      'X no longer accepts the sign-in of this account. Sign in again.',
+      { cause: error },
+    );
+  if (error.status === 402)
+    return new ProblemError(
+      'x_credits_depleted',
+      'The X app has no credits. Its operator has to add credits at X.',
+      { cause: error },
+    );
+  if (error.status === 404) return new ProblemError('not_found', 'X has no such post.', { cause: error });
+  if (error.status === 429) {
+    const reset = Math.max(0, ...error.rateLimits.map((limit) => limit.resetAt));
+    const seconds = reset > Date.now() ? Math.ceil((reset - Date.now()) / 1000) : 60;
+    return new ProblemError('x_limited', 'X limits how often this account may do that.', {
+      cause: error,
+      retryAfterSeconds: seconds,
+    });
+  }
+  if (error.status >= 500)
+    return new ProblemError('x_unavailable', 'X failed at this. Try again later.', { cause: error });
+  return new ProblemError('x_forbidden', `X refused: ${reason}`, { cause: error });
+}

@@ -1,0 +1,145 @@
+import Router from '@koa/router';
+import Koa, { type Context } from 'koa';
+import helmet from 'koa-helmet';
+import type { Log } from '#libs/log/log.ts';
+import { ProblemError } from '#libs/problem/problem.ts';
+import type { AccountAnswers } from './account.ts';
+import { identifyCaller } from './caller.ts';
+import type { JobAnswers } from './jobs.ts';
+import { readJsonBody } from './json-body.ts';
+import type { MediaUploads } from './media.ts';
+import { openApiRoutes } from './openapi.ts';
+import { acceptPost, type PostingDeps } from './post-tweet.ts';
+import { answerProblems } from './problem.ts';
+import type { Readiness } from './readiness.ts';
+import { readListQuery, readResolve, readWaitSeconds } from './requests.ts';
+import type { SignIn } from './sign-in/sign-in.ts';
+import { validatePost } from './validate-tweet.ts';
+
+export interface AppDeps {
+  readonly publicUrl: string;
+  readonly log: Log;
+  readonly signIn: SignIn;
+  readonly posting: PostingDeps;
+  readonly jobs: JobAnswers;
+  readonly accounts: AccountAnswers;
+  readonly media: MediaUploads;
+  readonly readiness: Readiness;
+}
+
+/** The order of middleware and routes, and nothing else. */
+export function createApp(deps: AppDeps): Koa {
+  const app = new Koa();
+  // What escapes the problem middleware is a lost connection, or a bug that has been logged there.
+  app.silent = true;
+  app.use(securityHeaders(deps.publicUrl));
+  app.use(answerProblems(deps));
+  app.use(refusePathTricks);
+  app.use(operationRoutes(deps.readiness).routes());
+  app.use(openApiRoutes(deps.publicUrl).routes());
+  app.use(deps.signIn.routes);
+  const posting = postingRoutes(deps);
+  app.use(posting.routes());
+  app.use(
+    posting.allowedMethods({
+      throw: true,
+      methodNotAllowed: () => methodNotAllowed(),
+      notImplemented: () => methodNotAllowed(),
+    }),
+  );
+  return app;
+}
+
+const methodNotAllowed = () =>
+  new ProblemError('method_not_allowed', 'This address does not take this method. See /openapi.json.');
+
+function securityHeaders(publicUrl: string) {
+  return helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+    },
+    strictTransportSecurity: publicUrl.startsWith('https:') ? { maxAge: 63_072_000 } : false,
+    referrerPolicy: { policy: 'no-referrer' },
+    xFrameOptions: { action: 'deny' },
+  });
+}
+
+/** Paths that two programs could read differently are nobody's: routing and signing-in see only plain ones. */
+async function refusePathTricks(ctx: Context, next: () => Promise<unknown>): Promise<void> {
+  if (/^\/\/|%2f|%5c|%00|;|\\|\/\.\.?(\/|$)/i.test(ctx.path))
+    throw new ProblemError('not_found', 'There is nothing at this address.');
+  await next();
+}
+
+function operationRoutes(readiness: Readiness): Router {
+  const router = new Router();
+  router.get('/healthz', (ctx) => {
+    ctx.set('Cache-Control', 'no-store');
+    ctx.body = { status: 'ok' };
+  });
+  router.get('/readyz', async (ctx) => {
+    const problems = await readiness.problems();
+    ctx.set('Cache-Control', 'no-store');
+    if (problems.length > 0) ctx.set('Retry-After', '5');
+    ctx.status = problems.length > 0 ? 503 : 200;
+    ctx.body = { status: problems.length > 0 ? 'not_ready' : 'ready', problems };
+  });
+  return router;
+}
+
+function postingRoutes({ signIn, posting, jobs, accounts, media, publicUrl }: AppDeps): Router {
+  const router = new Router();
+  const caller = (ctx: Context) => identifyCaller(ctx, signIn.findCaller);
+
+  router.post('/postTweet', async (ctx) => {
+    const who = await caller(ctx);
+    const key = ctx.get('idempotency-key') || null;
+    const accepted = await acceptPost(posting, who, await readJsonBody(ctx.req), key);
+    const job = await jobs.settled(ctx, accepted.jobId, accepted.waitSeconds);
+    jobs.send(ctx, job, accepted);
+    if (jobs.isInWork(job)) {
+      ctx.status = 202;
+      ctx.set('Location', `${publicUrl}/jobs/${job.id}`);
+    }
+  });
+  router.post('/validateTweet', async (ctx) => {
+    ctx.body = await validatePost(posting, await caller(ctx), await readJsonBody(ctx.req));
+  });
+  router.get('/jobs', async (ctx) => {
+    const who = await caller(ctx);
+    ctx.set('Cache-Control', 'no-store');
+    ctx.body = await jobs.list(who, readListQuery(ctx.query));
+  });
+  router.get('/jobs/:jobId', async (ctx) => {
+    const waitSeconds = readWaitSeconds(ctx.query);
+    const job = await jobs.ownJob(await caller(ctx), ctx.params.jobId ?? '');
+    jobs.send(ctx, jobs.isInWork(job) ? await jobs.settled(ctx, job.id, waitSeconds) : job);
+  });
+  router.get(
+    '/jobs/:jobId/events',
+    async (ctx) => await jobs.stream(ctx, await caller(ctx), ctx.params.jobId ?? ''),
+  );
+  router.post('/jobs/:jobId/cancel', async (ctx) => {
+    jobs.send(ctx, await jobs.cancel(await caller(ctx), ctx.params.jobId ?? ''));
+  });
+  router.post('/jobs/:jobId/resolve', async (ctx) => {
+    const who = await caller(ctx);
+    jobs.send(ctx, await jobs.resolve(who, ctx.params.jobId ?? '', readResolve(await readJsonBody(ctx.req))));
+  });
+  router.post('/media', async (ctx) => {
+    ctx.body = await media.receive(ctx, await caller(ctx));
+    ctx.status = 201;
+  });
+  router.get('/me', async (ctx) => {
+    ctx.set('Cache-Control', 'no-store');
+    ctx.body = await accounts.describe(await caller(ctx));
+  });
+  router.delete('/me', async (ctx) => {
+    ctx.body = await accounts.disconnect(await caller(ctx));
+  });
+  router.delete('/tweets/:tweetId', async (ctx) => {
+    ctx.body = await accounts.deleteTweet(await caller(ctx), ctx.params.tweetId ?? '');
+  });
+  return router;
+}

@@ -1,0 +1,215 @@
+import { PassThrough } from 'node:stream';
+import type { Context } from 'koa';
+import { hasEnded, type Job } from '#libs/jobs/job.ts';
+import type { JobChanges } from '#libs/jobs/job-changes.ts';
+import type { JobStore } from '#libs/jobs/job-store.ts';
+import { type JobView, renderJob } from '#libs/jobs/job-view.ts';
+import type { WakeUps } from '#libs/jobs/wake-up.ts';
+import { ProblemError } from '#libs/problem/problem.ts';
+import type { Caller } from './sign-in/sign-in.ts';
+
+export interface JobsDeps {
+  readonly jobs: JobStore;
+  readonly changes: JobChanges;
+  readonly wakeUps: WakeUps;
+  readonly publicUrl: string;
+  /** Aborts when the server stops: held answers go out as things stand. */
+  readonly stopping: AbortSignal;
+  readonly now?: () => number;
+}
+
+interface ViewOptions {
+  readonly replayed?: boolean;
+  readonly duplicateOfRecent?: boolean;
+}
+
+const keepAliveMs = 15_000;
+
+export function createJobAnswers(deps: JobsDeps) {
+  const now = deps.now ?? Date.now;
+  const view = (job: Job, options: ViewOptions = {}): JobView =>
+    renderJob(job, deps.jobs.openOrder(job), { publicUrl: deps.publicUrl, now: now(), ...options });
+
+  /** The caller's own job. @throws {ProblemError} not_found, also for a job of another account */
+  async function ownJob(caller: Caller, jobId: string): Promise<Job> {
+    const job = /^[0-9a-f]{32}$/.test(jobId) ? await deps.jobs.find(jobId) : null;
+    if (!job || job.accountId !== caller.accountId)
+      throw new ProblemError(
+        'not_found',
+        'There is no such job. A job can be read for 48 hours after its end.',
+      );
+    return job;
+  }
+
+  /** The job once it has ended, or as it stands when the time is up, the client has gone or the server stops. */
+  async function settled(ctx: Context, jobId: string, waitSeconds: number): Promise<Job> {
+    const gone = new AbortController();
+    ctx.req.once('close', () => gone.abort());
+    const signal = AbortSignal.any([AbortSignal.timeout(waitSeconds * 1000), gone.signal, deps.stopping]);
+    const job = waitSeconds > 0 ? await deps.changes.settled(jobId, signal) : await deps.jobs.find(jobId);
+    if (!job) throw new ProblemError('not_found', 'There is no such job.');
+    return job;
+  }
+
+  /** Writes the job object with what RFC 9110 and a poller need around it. */
+  function send(ctx: Context, job: Job, options: ViewOptions = {}): void {
+    const body = view(job, options);
+    ctx.set('Cache-Control', 'no-store');
+    if (body.next_check_seconds !== null) ctx.set('Retry-After', String(body.next_check_seconds));
+    ctx.body = body;
+  }
+
+  async function list(
+    caller: Caller,
+    query: { status?: string | undefined; limit: number; cursor?: string | undefined },
+  ) {
+    const found: JobView[] = [];
+    let before = query.cursor === undefined ? undefined : parseCursor(query.cursor);
+    let more = true;
+    while (found.length < query.limit && more) {
+      const page = await deps.jobs.list(caller.accountId, {
+        limit: 100,
+        ...(before === undefined ? {} : { before }),
+      });
+      more = page.full;
+      before = page.last;
+      for (const job of page.jobs) {
+        const shown = view(job);
+        if (query.status !== undefined && shown.status !== query.status) continue;
+        found.push(shown);
+        if (found.length < query.limit) continue;
+        return { jobs: found.map(summarize), next_cursor: String(job.sequence) };
+      }
+    }
+    return { jobs: found.map(summarize), next_cursor: null };
+  }
+
+  async function cancel(caller: Caller, jobId: string): Promise<Job> {
+    const job = await ownJob(caller, jobId);
+    if (job.state !== 'canceled') {
+      const moved = await deps.jobs.move(jobId, 'cancel');
+      const after = await ownJob(caller, jobId);
+      if (!moved.done && after.state !== 'canceled')
+        throw new ProblemError(
+          'too_late',
+          hasEnded(after.state)
+            ? 'This job has already ended.'
+            : 'Sending has begun: the post can no longer be stopped.',
+        );
+      return after;
+    }
+    return job;
+  }
+
+  async function resolve(
+    caller: Caller,
+    jobId: string,
+    outcome: 'posted' | 'not_posted' | 'resend',
+  ): Promise<Job> {
+    const job = await ownJob(caller, jobId);
+    const fresh = {
+      attemptId: null,
+      intentAt: null,
+      firstIntentAt: null,
+      openAttempts: 0,
+      observation: null,
+      error: null,
+      starts: 0,
+    };
+    const facts = { cursor: job.cursor };
+    const moved =
+      outcome === 'posted'
+        ? await deps.jobs.move(jobId, 'resolvePosted', {
+            ...facts,
+            tweet: { id: null, claim: 'take' },
+            patch: { createdWithoutId: true, error: null },
+          })
+        : outcome === 'not_posted'
+          ? await deps.jobs.move(jobId, 'resolveNotPosted', {
+              ...facts,
+              patch: { error: { code: 'x_unavailable', detail: 'You said that X does not have the post.' } },
+            })
+          : await deps.jobs.move(jobId, 'resolveResend', { ...facts, checkAfterMs: 5000, patch: fresh });
+    if (!moved.done)
+      throw new ProblemError(
+        'not_unconfirmed',
+        'Only a job whose status is unconfirmed can be settled by your word.',
+      );
+    if (outcome === 'resend') await deps.wakeUps.again(jobId, { round: `r${job.fence}` }).catch(() => {});
+    return await ownJob(caller, jobId);
+  }
+
+  /** Server-sent events: the job now and at each change, until its end. */
+  async function stream(ctx: Context, caller: Caller, jobId: string): Promise<void> {
+    const job = await ownJob(caller, jobId);
+    if (hasEnded(job.state) && ctx.get('last-event-id') === String(job.updatedAt)) {
+      ctx.status = 204;
+      return;
+    }
+    const out = new PassThrough();
+    const gone = new AbortController();
+    ctx.req.once('close', () => gone.abort());
+    ctx.set({
+      'Content-Type': 'text/event-stream; charset=utf-8',
+      'Cache-Control': 'no-store',
+      'X-Accel-Buffering': 'no',
+    });
+    ctx.body = out;
+    const alive = setInterval(() => out.write(': still here\n\n'), keepAliveMs);
+    const follow = async () => {
+      for await (const state of deps.changes.watch(jobId, AbortSignal.any([gone.signal, deps.stopping])))
+        out.write(`id: ${state.updatedAt}\nevent: job\ndata: ${JSON.stringify(view(state))}\n\n`);
+    };
+    follow()
+      .catch(() => {})
+      .finally(() => {
+        clearInterval(alive);
+        out.end();
+      });
+  }
+
+  return {
+    view,
+    isInWork: (job: Job) => !hasEnded(job.state),
+    ownJob,
+    settled,
+    send,
+    list,
+    cancel,
+    resolve,
+    stream,
+  };
+}
+
+export type JobAnswers = ReturnType<typeof createJobAnswers>;
+
+function parseCursor(cursor: string): number {
+  if (!/^\d{1,16}$/.test(cursor))
+    throw new ProblemError('bad_request', 'cursor: Must be the next_cursor of an earlier answer.');
+  return Number(cursor);
+}
+
+/** A job in a list (`JobSummary` in openapi.yaml). */
+function summarize(job: JobView) {
+  const { job_id, status, status_url, created_at, updated_at, publish_at, retry_at, tweet_id, tweet_url } =
+    job;
+  return {
+    job_id,
+    status,
+    message: shorten(job.message, 160),
+    status_url,
+    created_at,
+    updated_at,
+    publish_at,
+    retry_at,
+    tweet_id,
+    tweet_text: job.tweet_text === null ? null : shorten(job.tweet_text, 100),
+    tweet_url,
+    error_code: job.error?.code ?? null,
+  };
+}
+
+function shorten(text: string, characters: number): string {
+  const all = [...text];
+  return all.length <= characters ? text : `${all.slice(0, characters - 1).join('')}…`;
+}

@@ -1,0 +1,87 @@
+import { rm } from 'node:fs/promises';
+import type { Context } from 'koa';
+import { koaBody } from 'koa-body';
+import type { UploadStore } from '#libs/jobs/upload-store.ts';
+import { detectFormat } from '#libs/media/detect-format.ts';
+import type { MediaStore } from '#libs/media/media-store.ts';
+import { ProblemError } from '#libs/problem/problem.ts';
+import { xLimits } from '#libs/x-api/limits.ts';
+import type { Caller } from './sign-in/sign-in.ts';
+
+const imageFormats: ReadonlySet<string> = new Set(['jpeg', 'png', 'webp', 'avif']);
+
+export type MediaUploads = ReturnType<typeof createMediaUploads>;
+
+/** `POST /media`: one file, streamed to disk, kept for a day for the posts that name it. */
+export function createMediaUploads({
+  uploads,
+  mediaStore,
+}: {
+  uploads: UploadStore;
+  mediaStore: MediaStore;
+}) {
+  async function receive(ctx: Context, caller: Caller) {
+    if (!ctx.is('multipart/form-data'))
+      throw new ProblemError(
+        'unsupported_media_type',
+        'Send the file as multipart/form-data, in the field media.',
+      );
+    const mediaId = uploads.newId();
+    const folder = await mediaStore.folder(mediaId);
+    try {
+      // Admitted before it is taken: a disk that fills up would stop everything else.
+      using _room = await mediaStore.admit(Number(ctx.get('content-length') || 0));
+      const file = await receiveFile(ctx, folder);
+      const format = await detectFormat(file.path);
+      const kind = imageFormats.has(format) ? 'image' : format === 'gif' ? 'gif' : 'video';
+      const expiresAt = await uploads.register(mediaId, {
+        account: caller.accountId,
+        file: file.path,
+        bytes: file.bytes,
+        kind,
+      });
+      return { media_id: mediaId, kind, bytes: file.bytes, expires_at: new Date(expiresAt).toISOString() };
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  return { receive };
+}
+
+async function receiveFile(ctx: Context, folder: string): Promise<{ path: string; bytes: number }> {
+  const parse = koaBody({
+    multipart: true,
+    json: false,
+    urlencoded: false,
+    text: false,
+    formidable: {
+      uploadDir: folder,
+      maxFiles: 1,
+      maxFileSize: xLimits.video.maxBytes,
+      maxFields: 10,
+      maxFieldsSize: 10_000,
+      keepExtensions: false,
+      filename: () => 'upload',
+    },
+    onError: (error) => {
+      const status = 'httpCode' in error ? error.httpCode : undefined;
+      if (status === 413)
+        throw new ProblemError('body_too_large', 'The file is larger than X allows (512 MB).', {
+          cause: error,
+        });
+      throw new ProblemError('bad_request', 'The upload is not valid multipart/form-data, or it broke off.', {
+        cause: error,
+      });
+    },
+  });
+  await parse(ctx, async () => {});
+  const given = ctx.request.files?.media;
+  const file = Array.isArray(given) ? given[0] : given;
+  if (!file || file.size === 0)
+    throw new ProblemError('bad_request', 'The field media must hold one file.', {
+      errors: [{ field: 'media', message: 'Must be one file.' }],
+    });
+  return { path: file.filepath, bytes: file.size };
+}

@@ -1,0 +1,201 @@
+import { z } from 'zod';
+import { type MediaSource, type Order, type PostOrder, replySettings } from '#libs/jobs/order.ts';
+import type { FieldError } from '#libs/problem/problem.ts';
+
+const mostFiles = 10;
+const usedFiles = 4;
+
+const text = z
+  .string('Must be a string.')
+  .refine(
+    (value) => value.isWellFormed() && !value.includes('\0'),
+    'Must be valid Unicode text without NUL.',
+  );
+const texts = z.array(text, 'Must be an array of strings.');
+const time = z.string('Must be a time as in 2026-11-22T09:00:00Z.');
+const flag = z.boolean('Must be true or false.');
+const file = z.looseObject(
+  { id: text.optional(), name: text.nullish(), mime_type: text.nullish(), download_link: text },
+  'The file did not arrive. Attach it again: it comes as an object with a download_link.',
+);
+
+/** The types of the fields of `PostTweetRequest` and `ThreadItem` in openapi.yaml; their rules are judged later. */
+const threadFields = { text, media_url: text, media_urls: texts, media_ids: texts, alt_texts: texts };
+const fields = {
+  ...threadFields,
+  openaiFileIdRefs: z.array(file, 'Must be an array of files.'),
+  thread: z.array(z.unknown(), 'Must be an array of posts.'),
+  reply_to_tweet_id: text,
+  quote_tweet_id: text,
+  poll: z.strictObject(
+    { options: texts, duration_minutes: z.int('Must be a whole number.') },
+    'Must be an object with options and duration_minutes.',
+  ),
+  reply_settings: text,
+  community_id: text,
+  made_with_ai: flag,
+  paid_partnership: flag,
+  publish_at: time,
+  expires_at: time,
+  request_id: text,
+  allow_duplicate: flag,
+  wait_seconds: z.number('Must be a number.'),
+};
+
+type Fields<T extends Record<string, z.ZodType>> = { [Name in keyof T]?: z.infer<T[Name]> };
+
+/** A request as far as it could be read, with everything that is wrong with it. */
+export interface ReadRequest {
+  readonly order: Order;
+  readonly requestId: string | null;
+  readonly allowDuplicate: boolean;
+  readonly waitSeconds: number;
+  /** Wrong types and unknown names: the request is malformed (400). */
+  readonly malformed: readonly FieldError[];
+  /** Broken rules (422). */
+  readonly broken: readonly FieldError[];
+}
+
+/** Reads the body of `POST /postTweet`: what can be read is read, so that one answer names every wrong field. */
+export function readPostTweetRequest(body: unknown): ReadRequest {
+  const malformed: FieldError[] = [];
+  const broken: FieldError[] = [];
+  const given = readFields(body, fields, '', malformed);
+  const first = toPost(given, '', broken, toFiles(given.openaiFileIdRefs, broken));
+  const thread = (given.thread ?? []).map((item, index) => {
+    const at = `thread[${index}].`;
+    return toPost(readFields(item, threadFields, at, malformed), at, broken, []);
+  });
+  if (thread.length > 25)
+    broken.push({ field: 'thread', message: 'A thread has at most 25 posts after the first.' });
+  const rule = (field: string, ok: boolean, message: string) => {
+    if (!ok) broken.push({ field, message });
+  };
+  const wait = given.wait_seconds ?? 0;
+  rule(
+    'wait_seconds',
+    Number.isInteger(wait) && wait >= 0 && wait <= 40,
+    'Must be a whole number from 0 to 40.',
+  );
+  const id = given.request_id;
+  rule(
+    'request_id',
+    id === undefined || (id.length >= 1 && id.length <= 255),
+    'Must have 1 to 255 characters.',
+  );
+  const settings = replySettings.find((known) => known === given.reply_settings);
+  rule(
+    'reply_settings',
+    given.reply_settings === undefined || settings !== undefined,
+    `Must be one of ${replySettings.join(', ')}.`,
+  );
+  return {
+    order: {
+      posts: [first, ...thread],
+      replyTo: given.reply_to_tweet_id ?? null,
+      quoteOf: given.quote_tweet_id ?? null,
+      poll: given.poll ? { options: given.poll.options, durationMinutes: given.poll.duration_minutes } : null,
+      replySettings: settings ?? null,
+      communityId: given.community_id ?? null,
+      madeWithAi: given.made_with_ai ?? null,
+      paidPartnership: given.paid_partnership ?? null,
+      publishAt: toTime('publish_at', given.publish_at, broken),
+      expiresAt: toTime('expires_at', given.expires_at, broken),
+    },
+    requestId: id ?? null,
+    allowDuplicate: given.allow_duplicate ?? false,
+    waitSeconds: wait,
+    malformed,
+    broken,
+  };
+}
+
+/** Reads each field by itself, so that one bad field hides no other; null means left out, as models send it. */
+function readFields<T extends Record<string, z.ZodType>>(
+  body: unknown,
+  schemas: T,
+  at: string,
+  malformed: FieldError[],
+): Fields<T> {
+  if (body === null || typeof body !== 'object' || Array.isArray(body)) {
+    malformed.push({ field: at.slice(0, -1) || 'body', message: 'Must be a JSON object.' });
+    return {};
+  }
+  const read: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(body)) {
+    const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined;
+    if (!schema) {
+      malformed.push({ field: `${at}${name.slice(0, 60)}`, message: 'There is no such field.' });
+      continue;
+    }
+    if (value === null) continue;
+    const parsed = schema.safeParse(value);
+    if (parsed.success) read[name] = parsed.data;
+    else
+      for (const issue of parsed.error.issues)
+        malformed.push({ field: at + toPath([name, ...issue.path]), message: issue.message });
+  }
+  return read as Fields<T>;
+}
+
+function toPath(path: readonly PropertyKey[]): string {
+  return path
+    .map((part, index) =>
+      typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${String(part)}`,
+    )
+    .join('');
+}
+
+function toPost(
+  given: Fields<typeof threadFields>,
+  at: string,
+  broken: FieldError[],
+  files: readonly MediaSource[],
+): PostOrder {
+  const urls = [
+    ...(given.media_url === undefined ? [] : [{ field: `${at}media_url`, url: given.media_url }]),
+    ...(given.media_urls ?? []).map((url, index) => ({ field: `${at}media_urls[${index}]`, url })),
+  ];
+  for (const { field, url } of urls) {
+    if (!isWebAddress(url))
+      broken.push({ field, message: 'Must be the https address of an image, GIF or video.' });
+  }
+  const media: MediaSource[] = [
+    ...urls.map(({ url }) => ({ kind: 'url' as const, url })),
+    ...files,
+    ...(given.media_ids ?? []).map((mediaId) => ({ kind: 'upload' as const, mediaId })),
+  ];
+  return { text: given.text ?? null, media, altTexts: given.alt_texts ?? [] };
+}
+
+function toFiles(
+  refs: z.infer<typeof fields.openaiFileIdRefs> | undefined,
+  broken: FieldError[],
+): MediaSource[] {
+  if (!refs) return [];
+  if (refs.length > mostFiles) broken.push({ field: 'openaiFileIdRefs', message: 'At most 10 files.' });
+  return refs.slice(0, usedFiles).map((ref, index) => {
+    if (!isWebAddress(ref.download_link))
+      broken.push({
+        field: `openaiFileIdRefs[${index}].download_link`,
+        message: 'Must be an https address. Attach the file again.',
+      });
+    return { kind: 'file', fileId: ref.id ?? ref.download_link, url: ref.download_link };
+  });
+}
+
+function isWebAddress(value: string): boolean {
+  const url = URL.parse(value);
+  return url !== null && ['https:', 'http:'].includes(url.protocol) && value.length <= 2048;
+}
+
+/** RFC 3339, with a zone: a time without one means something else in every place. */
+const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/;
+
+function toTime(field: string, value: string | undefined, broken: FieldError[]): number | null {
+  if (value === undefined) return null;
+  const at = rfc3339.test(value) ? Date.parse(value.replace(' ', 'T').toUpperCase()) : Number.NaN;
+  if (!Number.isNaN(at)) return at;
+  broken.push({ field, message: 'Must be a time with its zone, as in 2026-11-22T09:00:00Z.' });
+  return null;
+}

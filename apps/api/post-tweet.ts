@@ -1,0 +1,165 @@
+import type { Account, AccountStore } from '#libs/accounts/account-store.ts';
+import { checkOrder } from '#libs/jobs/check-order.ts';
+import type { JobStore } from '#libs/jobs/job-store.ts';
+import { mediaOf, type Order } from '#libs/jobs/order.ts';
+import type { UploadStore } from '#libs/jobs/upload-store.ts';
+import type { WakeUps } from '#libs/jobs/wake-up.ts';
+import { type FieldError, ProblemError } from '#libs/problem/problem.ts';
+import { xLimits } from '#libs/x-api/limits.ts';
+import { readPostTweetRequest } from './post-tweet-request.ts';
+import type { Caller } from './sign-in/sign-in.ts';
+
+/** The most jobs of one account that may be in work. */
+export const maxOpenJobs = 50;
+
+export interface PostingDeps {
+  readonly jobs: JobStore;
+  readonly accounts: AccountStore;
+  readonly uploads: UploadStore;
+  readonly wakeUps: WakeUps;
+  /** Throws while nothing can be accepted safely. */
+  readonly ensureDurable: () => Promise<void>;
+  readonly now?: () => number;
+}
+
+export interface Accepted {
+  readonly jobId: string;
+  readonly replayed: boolean;
+  readonly duplicateOfRecent: boolean;
+  readonly waitSeconds: number;
+}
+
+/** Accepts a post: the answer may go out once this resolves, and not before. @throws {ProblemError} */
+export async function acceptPost(
+  deps: PostingDeps,
+  caller: Caller,
+  body: unknown,
+  idempotencyKey: string | null,
+): Promise<Accepted> {
+  const request = readPostTweetRequest(body);
+  const key = agreeOnKey(request.requestId, idempotencyKey);
+  const account = await connectedAccount(deps, caller);
+  const broken = [...request.broken, ...(await judgeOrder(deps, account, request.order))];
+  const { waitSeconds } = request;
+  if (request.malformed.length > 0) throw refusal('bad_request', [...request.malformed, ...broken]);
+  if (broken.length > 0) {
+    // A repetition of what was accepted is answered even where its times have passed meanwhile.
+    const replay = key === null ? null : await deps.jobs.findReplay({ ...caller, order: request.order }, key);
+    if (replay !== null) return { jobId: replay, replayed: true, duplicateOfRecent: false, waitSeconds };
+    throw refusal('validation_failed', broken);
+  }
+  checkScope(account, request.order);
+  await deps.ensureDurable();
+  const outcome = await deps.jobs.accept({
+    accountId: caller.accountId,
+    username: account.username,
+    clientId: caller.clientId,
+    order: request.order,
+    idempotencyKey: key,
+    allowDuplicate: request.allowDuplicate,
+    maxOpenJobs,
+  });
+  switch (outcome.kind) {
+    case 'key_reused':
+      throw new ProblemError(
+        'idempotency_key_reused',
+        'This request_id was already used for a post with other content. Use a new request_id for each new post.',
+      );
+    case 'too_many':
+      throw new ProblemError(
+        'too_many_open_jobs',
+        `${outcome.openJobs} posts of this account are still in work. Wait until some have ended.`,
+        {
+          retryAfterSeconds: 30,
+        },
+      );
+    case 'accepted':
+      await wake(deps, outcome.jobId, request.order, outcome.openJobs);
+  }
+  return {
+    jobId: outcome.jobId,
+    replayed: outcome.kind === 'replayed',
+    duplicateOfRecent: outcome.kind === 'recent',
+    waitSeconds,
+  };
+}
+
+/** The same judgement without accepting anything: what `POST /validateTweet` tells. */
+export async function judgePost(deps: PostingDeps, caller: Caller, body: unknown) {
+  const request = readPostTweetRequest(body);
+  if (request.malformed.length > 0) throw refusal('bad_request', [...request.malformed, ...request.broken]);
+  const account = await connectedAccount(deps, caller);
+  const problems = [...request.broken, ...(await judgeOrder(deps, account, request.order))];
+  return { order: request.order, account, problems };
+}
+
+/** Best effort: what is missed here the sweeper does a few seconds later. */
+async function wake(deps: PostingDeps, jobId: string, order: Order, openJobs: number): Promise<void> {
+  const items = mediaOf(order);
+  const wakes =
+    items.length === 0
+      ? [deps.wakeUps.add(jobId, { openJobs, ...(order.publishAt === null ? {} : { at: order.publishAt }) })]
+      : items.map((_, index) => deps.wakeUps.add(jobId, { index, openJobs }));
+  await Promise.allSettled(wakes);
+}
+
+function agreeOnKey(requestId: string | null, header: string | null): string | null {
+  if (header !== null && (header.length < 1 || header.length > 255))
+    throw refusal('validation_failed', [
+      { field: 'Idempotency-Key', message: 'Must have 1 to 255 characters.' },
+    ]);
+  if (requestId !== null && header !== null && requestId !== header)
+    throw refusal('validation_failed', [
+      { field: 'request_id', message: 'Must equal the Idempotency-Key header, or leave one of them out.' },
+    ]);
+  return requestId ?? header;
+}
+
+/** @throws {ProblemError} reconnect_needed */
+export async function connectedAccount(
+  { accounts }: Pick<PostingDeps, 'accounts'>,
+  caller: Caller,
+): Promise<Account> {
+  const account = await accounts.find(caller.accountId);
+  if (account?.state === 'connected') return account;
+  throw new ProblemError(
+    'reconnect_needed',
+    'X no longer accepts the sign-in of this account. Sign in again, then post again.',
+  );
+}
+
+/** The longest text of the account, as X counts it. */
+export function maxWeightedLengthOf(account: Account): number {
+  const premium = account.subscriptionType !== null && account.subscriptionType !== 'None';
+  return premium ? xLimits.text.maxWeightedLengthPremium : xLimits.text.maxWeightedLength;
+}
+
+async function judgeOrder(deps: PostingDeps, account: Account, order: Order): Promise<FieldError[]> {
+  const now = (deps.now ?? Date.now)();
+  const errors = checkOrder(order, { now, maxWeightedLength: maxWeightedLengthOf(account) });
+  for (const [index, { source, post }] of mediaOf(order).entries()) {
+    if (source.kind !== 'upload' || (await deps.uploads.find(source.mediaId, account.id))) continue;
+    const field = post === 0 ? 'media_ids' : `thread[${post - 1}].media_ids`;
+    errors.push({
+      field,
+      message: `Media ${index + 1} does not exist or has expired. Upload it again with POST /media.`,
+    });
+  }
+  return errors;
+}
+
+function checkScope(account: Account, order: Order): void {
+  const needed = ['tweet.write', ...(mediaOf(order).length > 0 ? ['media.write'] : [])];
+  const missing = needed.filter((scope) => !account.scope.includes(scope));
+  if (missing.length === 0) return;
+  throw new ProblemError(
+    'missing_scope',
+    `This account was connected without the right ${missing.join(' and ')}. Connect it again at /startAuth and allow everything that X lists.`,
+  );
+}
+
+function refusal(code: 'bad_request' | 'validation_failed', errors: readonly FieldError[]): ProblemError {
+  const shown = errors.slice(0, 50);
+  const detail = shown.map(({ field, message }) => `${field}: ${message}`).join(' ');
+  return new ProblemError(code, detail.length > 900 ? `${detail.slice(0, 900)}…` : detail, { errors: shown });
+}

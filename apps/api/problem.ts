@@ -1,0 +1,82 @@
+import type { Context, Next } from 'koa';
+import type { Log } from '#libs/log/log.ts';
+import { ProblemError, problemKinds } from '#libs/problem/problem.ts';
+
+/** The outermost middleware: whatever is thrown leaves as `application/problem+json` (RFC 9457), never as a stack. */
+export function answerProblems({ publicUrl, log }: { publicUrl: string; log: Log }) {
+  return async (ctx: Context, next: Next): Promise<void> => {
+    try {
+      await next();
+      if (ctx.status === 404 && ctx.body === undefined && !ctx.headerSent && ctx.respond !== false)
+        throw new ProblemError(
+          'not_found',
+          'There is nothing at this address. See /openapi.json for what there is.',
+        );
+    } catch (error) {
+      const problem = toProblem(error);
+      if (problem.kind.status >= 500 && problem.code === 'internal_error')
+        log.error(
+          { err: error, method: ctx.method, path: ctx.path },
+          'A request failed by a fault of this server',
+        );
+      if (!ctx.headerSent) sendProblem(ctx, problem, publicUrl);
+    }
+  };
+}
+
+/** Writes a problem as the answer. */
+export function sendProblem(ctx: Context, problem: ProblemError, publicUrl: string): void {
+  const { status, title, retryable, action } = problemKinds[problem.code];
+  const retryAfter = problem.retryAfterSeconds ?? (status === 503 ? 5 : undefined);
+  ctx.status = status;
+  ctx.set('Cache-Control', 'no-store');
+  if (retryAfter !== undefined) ctx.set('Retry-After', String(retryAfter));
+  if (status === 413) ctx.set('Connection', 'close');
+  ctx.set(problem.headers);
+  ctx.type = 'application/problem+json';
+  ctx.body = JSON.stringify({
+    type: `${publicUrl}/problems/${problem.code}`,
+    title,
+    status,
+    detail: problem.detail,
+    instance: ctx.path,
+    code: problem.code,
+    retryable,
+    action_required: action,
+    ...(problem.errors ? { errors: problem.errors } : {}),
+    ...(retryAfter === undefined ? {} : { retry_after_seconds: retryAfter }),
+  });
+}
+
+function toProblem(error: unknown): ProblemError {
+  if (error instanceof ProblemError) return error;
+  if (isRedisAway(error))
+    return new ProblemError(
+      'unavailable',
+      'The server cannot store anything at the moment. Nothing was accepted; try again.',
+      {
+        cause: error,
+        retryAfterSeconds: 5,
+      },
+    );
+  const status = error instanceof Error && 'status' in error ? error.status : undefined;
+  if (status === 400) return new ProblemError('bad_request', 'The request is malformed.', { cause: error });
+  if (status === 404)
+    return new ProblemError('not_found', 'There is nothing at this address.', { cause: error });
+  if (status === 405 || status === 501)
+    return new ProblemError('method_not_allowed', 'This address does not take this method.', {
+      cause: error,
+    });
+  if (status === 413) return new ProblemError('body_too_large', 'The body is too large.', { cause: error });
+  return new ProblemError('internal_error', 'The server failed at this request. Nothing was accepted.', {
+    cause: error,
+  });
+}
+
+const away =
+  /Stream isn't writeable|Connection is closed|Command timed out|max retries per request|ECONNREFUSED|ECONNRESET|EPIPE|READONLY|^OOM |MISCONF|LOADING|NOAUTH|WRONGPASS/;
+
+/** What ioredis and Redis say when a write was not taken. */
+function isRedisAway(error: unknown): boolean {
+  return error instanceof Error && away.test(`${error.message} ${'code' in error ? String(error.code) : ''}`);
+}

@@ -1,0 +1,57 @@
+import type { Redis } from 'ioredis';
+import { ProblemError } from '#libs/problem/problem.ts';
+import { checkDurability } from '#libs/redis/durability.ts';
+
+/** How long an answer about Redis' settings is believed; whether it is reachable, each write shows by itself. */
+const believedMs = 5000;
+
+export type Readiness = ReturnType<typeof createReadiness>;
+
+/** Whether posts can be accepted: Redis answers, and keeps what it is given. */
+export function createReadiness({
+  redis,
+  stopping,
+  now = Date.now,
+}: {
+  redis: Redis;
+  stopping: AbortSignal;
+  now?: () => number;
+}) {
+  let known: { readonly at: number; readonly problems: readonly string[] } | null = null;
+  let asking: Promise<readonly string[]> | null = null;
+
+  async function ask(): Promise<readonly string[]> {
+    try {
+      const { problems } = await checkDurability(redis);
+      known = { at: now(), problems };
+      return problems;
+    } catch {
+      known = null;
+      return ['Redis does not answer.'];
+    }
+  }
+
+  /** One sentence for each thing that is wrong; empty: ready. */
+  async function problems(): Promise<readonly string[]> {
+    if (stopping.aborted) return ['This server is stopping.'];
+    asking ??= ask().finally(() => {
+      asking = null;
+    });
+    return await asking;
+  }
+
+  /** @throws {ProblemError} unavailable, while an accepted post could be lost */
+  async function ensureDurable(): Promise<void> {
+    const fresh = known && now() - known.at < believedMs ? known.problems : await problems();
+    if (stopping.aborted || fresh.length > 0)
+      throw new ProblemError(
+        'unavailable',
+        `Nothing can be accepted at the moment: ${fresh[0] ?? 'this server is stopping.'} Try again later.`,
+        {
+          retryAfterSeconds: 5,
+        },
+      );
+  }
+
+  return { problems, ensureDurable };
+}

@@ -1,0 +1,55 @@
+import type { ParsedUrlQuery } from 'node:querystring';
+import { z } from 'zod';
+import { ProblemError } from '#libs/problem/problem.ts';
+
+const statuses = [
+  'scheduled',
+  'queued',
+  'processing',
+  'waiting',
+  'confirming',
+  'published',
+  'failed',
+  'canceled',
+  'unconfirmed',
+] as const;
+
+const wholeNumber = (from: number, to: number) =>
+  z
+    .string(`Must be a whole number from ${from} to ${to}.`)
+    .regex(/^\d{1,4}$/, `Must be a whole number from ${from} to ${to}.`)
+    .transform(Number)
+    .refine((value) => value >= from && value <= to, `Must be a whole number from ${from} to ${to}.`);
+
+const WaitQuery = z.object({ wait_seconds: wholeNumber(0, 40).default(0) });
+const ListQuery = z.object({
+  status: z.enum(statuses, `Must be one of ${statuses.join(', ')}.`).optional(),
+  limit: wholeNumber(1, 100).default(20),
+  cursor: z.string('Must stand once.').optional(),
+});
+const ResolveBody = z.strictObject({
+  outcome: z.enum(['posted', 'not_posted', 'resend'], 'Must be posted, not_posted or resend.'),
+});
+
+/** @throws {ProblemError} bad_request */
+export const readWaitSeconds = (query: ParsedUrlQuery): number => parse(WaitQuery, query).wait_seconds;
+
+/** @throws {ProblemError} bad_request */
+export const readListQuery = (query: ParsedUrlQuery) => parse(ListQuery, query);
+
+/** @throws {ProblemError} bad_request, validation_failed */
+export const readResolve = (body: unknown) => parse(ResolveBody, body).outcome;
+
+function parse<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const errors = parsed.error.issues.map((issue) => ({
+    field: issue.path.join('.') || 'body',
+    message: issue.message,
+  }));
+  throw new ProblemError(
+    'bad_request',
+    errors.map(({ field, message }) => `${field}: ${message}`).join(' '),
+    { errors },
+  );
+}

@@ -1,0 +1,127 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createAccountStore } from '#libs/accounts/account-store.ts';
+import { createTokenVault } from '#libs/accounts/token-vault.ts';
+import type { Config } from '#libs/config/config.ts';
+import { followJobChanges } from '#libs/jobs/job-changes.ts';
+import { createJobStore } from '#libs/jobs/job-store.ts';
+import { createUploadStore } from '#libs/jobs/upload-store.ts';
+import { createWakeUps } from '#libs/jobs/wake-up.ts';
+import type { Log } from '#libs/log/log.ts';
+import { createMediaStore } from '#libs/media/media-store.ts';
+import { connectRedis } from '#libs/redis/connect.ts';
+import { createSealer } from '#libs/sealing/sealing.ts';
+import { openSpool } from '#libs/spool/spool.ts';
+import { createXApi } from '#libs/x-api/client.ts';
+import { createXOAuth } from '#libs/x-api/oauth.ts';
+import { createAccountAnswers } from './account.ts';
+import { createApp } from './app.ts';
+import { createJobAnswers } from './jobs.ts';
+import { createMediaUploads } from './media.ts';
+import { createReadiness } from './readiness.ts';
+import { createSignIn } from './sign-in/sign-in.ts';
+
+export interface RunningApi extends AsyncDisposable {
+  /** Where it listens. */
+  readonly url: string;
+}
+
+/** Starts the API: listens when everything that it needs is there; disposing of it answers who waits, then closes. */
+export async function startApi(config: Config, log: Log): Promise<RunningApi> {
+  const { redisUrl, secrets } = config;
+  if (!redisUrl || !secrets.secretKey) throw new TypeError('the API needs a Redis and a secret key');
+  await using stack = new AsyncDisposableStack();
+  const redis = stack.use(await connectRedis(redisUrl, 'fail-fast'));
+  const subscriber = stack.use(await connectRedis(redisUrl, 'wait'));
+  const server = stack.adopt(createHttpServer(), (open) => open.closeAllConnections());
+  await listen(server, config.http);
+  const { port } = server.address() as AddressInfo;
+  const publicUrl = config.http.publicUrl ?? `http://localhost:${port}`;
+  const stopping = new AbortController();
+
+  const sealer = createSealer(secrets.tokenKeys);
+  const accounts = createAccountStore({ redis, sealer });
+  const x = stack.use(createXApi({ apiUrl: config.x.apiUrl }));
+  const redirectUri = config.x.redirectUri ?? `${publicUrl}/callback`;
+  const oauth = createXOAuth({ ...config.x, redirectUri });
+  const spool = stack.use(await openSpool(join(config.dataDir, 'spool'), sealer));
+  const jobs = createJobStore({ redis, sealer });
+  const uploads = createUploadStore({ redis });
+  const wakeUps = stack.use(createWakeUps({ redis }));
+  const readiness = createReadiness({ redis, stopping: stopping.signal });
+  const changes = await followJobChanges({ subscriber, jobs });
+  const signIn = await createSignIn({
+    publicUrl,
+    redirectUri,
+    gpt: config.gpt,
+    allowedXUsers: config.allowedXUsers,
+    secretKey: secrets.secretKey,
+    redis,
+    accounts,
+    x,
+    oauth,
+    sealer,
+    log,
+  });
+  const vault = createTokenVault({ accounts, oauth, spool, redis, onDead: signIn.revokeAccount });
+  const app = createApp({
+    publicUrl,
+    log,
+    signIn,
+    readiness,
+    posting: { jobs, accounts, uploads, wakeUps, ensureDurable: readiness.ensureDurable },
+    jobs: createJobAnswers({ jobs, changes, wakeUps, publicUrl, stopping: stopping.signal }),
+    accounts: createAccountAnswers({ accounts, vault, jobs, signIn, oauth, x, log }),
+    media: createMediaUploads({ uploads, mediaStore: createMediaStore({ dataDir: config.dataDir }) }),
+  });
+  server.on('request', app.callback());
+  // Disposed of in reverse: waits are answered first, then connections end, then what they needed.
+  stack.defer(() => closeServer(server));
+  stack.defer(() => stopping.abort());
+  const running = stack.move();
+  return {
+    url: `http://${hostOf(config.http.host)}:${port}`,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+function createHttpServer(): Server {
+  const server = createServer({
+    maxHeaderSize: 16_384,
+    requireHostHeader: true,
+    rejectNonStandardBodyWrites: true,
+  });
+  server.headersTimeout = 10_000;
+  // An upload may take long; every other body is small and has its own limit. Idle sockets end by `timeout`.
+  server.requestTimeout = 0;
+  server.timeout = 60_000;
+  server.keepAliveTimeout = 65_000;
+  server.maxConnections = 10_000;
+  return server;
+}
+
+function listen(server: Server, { host, port }: Config['http']): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const reason =
+        error.code === 'EADDRINUSE'
+          ? `Port ${port} is taken by another program. Stop that one, or choose another port: PORT=${port + 1}`
+          : `Cannot listen on ${host}:${port} (${error.message}).`;
+      reject(new Error(reason, { cause: error }));
+    });
+    server.listen(port, host, () => resolve());
+  });
+}
+
+/** No new connections; those in use end with their answer. */
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeIdleConnections();
+  const impatient = setTimeout(() => server.closeAllConnections(), 5000);
+  await closed;
+  clearTimeout(impatient);
+}
+
+const hostOf = (host: string): string =>
+  host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;

@@ -1,0 +1,168 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DelayedError, type Job as QueueEntry, Worker } from 'bullmq';
+import { createAccountStore } from '#libs/accounts/account-store.ts';
+import { createTokenVault } from '#libs/accounts/token-vault.ts';
+import type { Config, QueueName } from '#libs/config/config.ts';
+import { createJobStore } from '#libs/jobs/job-store.ts';
+import { createUploadStore } from '#libs/jobs/upload-store.ts';
+import { createWakeUps, type WakeUpData } from '#libs/jobs/wake-up.ts';
+import type { Log } from '#libs/log/log.ts';
+import { createMediaFetcher } from '#libs/media/fetch-media.ts';
+import { createMediaStore } from '#libs/media/media-store.ts';
+import { createGate } from '#libs/publish/gate.ts';
+import type { PublishDeps, RunContext, RunResult } from '#libs/publish/publisher.ts';
+import { replayOutcomes } from '#libs/publish/replay-outcomes.ts';
+import { runItem } from '#libs/publish/run-item.ts';
+import { runTweet } from '#libs/publish/run-tweet.ts';
+import { sweep } from '#libs/publish/sweep.ts';
+import { connectRedis } from '#libs/redis/connect.ts';
+import { createSealer } from '#libs/sealing/sealing.ts';
+import { openSpool } from '#libs/spool/spool.ts';
+import { createXApi } from '#libs/x-api/client.ts';
+import { createXOAuth } from '#libs/x-api/oauth.ts';
+import { createLease } from './lease.ts';
+
+const lockMs = 30_000;
+const sweepEveryMs = 10_000;
+
+export interface RunningWorker extends AsyncDisposable {
+  readonly queues: readonly QueueName[];
+}
+
+/** Starts serving the configured queues; disposing of it lets running work reach its next boundary first. */
+export async function startWorker(config: Config, log: Log): Promise<RunningWorker> {
+  if (!config.redisUrl) throw new TypeError('a worker needs a Redis');
+  await using stack = new AsyncDisposableStack();
+  await mkdir(config.dataDir, { recursive: true });
+  const redis = stack.use(await connectRedis(config.redisUrl, 'wait'));
+  const deps = await createDeps(config, log, redis, stack);
+  await replayOutcomes(deps);
+  const stopping = new AbortController();
+
+  for (const queue of config.worker.queues)
+    stack.use(serve(queue, config, deps, stopping.signal, log, redis));
+  const timer = setInterval(() => void sweepOnce(deps, log), sweepEveryMs);
+  void sweepOnce(deps, log);
+  stack.defer(() => clearInterval(timer));
+  // Disposed of first: work in progress hears of it before the queues wait for it.
+  stack.defer(() => stopping.abort(new Error('the worker is stopping')));
+  const running = stack.move();
+  return { queues: config.worker.queues, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+async function createDeps(
+  config: Config,
+  log: Log,
+  redis: Awaited<ReturnType<typeof connectRedis>>,
+  stack: AsyncDisposableStack,
+): Promise<PublishDeps> {
+  const sealer = createSealer(config.secrets.tokenKeys);
+  const jobs = createJobStore({ redis, sealer });
+  const x = stack.use(createXApi({ apiUrl: config.x.apiUrl }));
+  const spool = stack.use(await openSpool(join(config.dataDir, 'spool'), sealer));
+  const oauth = createXOAuth({ ...config.x, redirectUri: config.x.redirectUri ?? '' });
+  const vault = createTokenVault({ accounts: createAccountStore({ redis, sealer }), oauth, spool, redis });
+  await vault.replaySpool();
+  const mediaStore = createMediaStore({ dataDir: config.dataDir });
+  const uploads = createUploadStore({ redis });
+  await mediaStore.janitor(async (name) => (await jobs.isOpen(name)) || (await uploads.exists(name)));
+  return {
+    jobs,
+    x,
+    spool,
+    vault,
+    mediaStore,
+    uploads,
+    wakeUps: stack.use(createWakeUps({ redis })),
+    gate: createGate({ redis }),
+    fetcher: stack.use(
+      createMediaFetcher({ trustedHosts: config.mediaTrustedHosts, ownHosts: ownHosts(config) }),
+    ),
+    policy: config.publish,
+    report: ({ jobId, level, message, error, fields }) =>
+      log[level]({ jobId, ...fields, err: error }, message),
+  };
+}
+
+function ownHosts(config: Config): string[] {
+  return config.http.publicUrl ? [new URL(config.http.publicUrl).host] : [];
+}
+
+/** One BullMQ worker on one queue: each entry is a wake-up for a run, and goes back to sleep when the run says so. */
+function serve(
+  queue: QueueName,
+  config: Config,
+  deps: PublishDeps,
+  stopping: AbortSignal,
+  log: Log,
+  redis: Awaited<ReturnType<typeof connectRedis>>,
+): AsyncDisposable {
+  const lease = createLease(lockMs);
+  const worker = new Worker<WakeUpData>(
+    queue,
+    async (entry, token, signal) => {
+      const context: RunContext = {
+        signal: signal ? AbortSignal.any([signal, stopping]) : stopping,
+        mayAct: () => !stopping.aborted && lease.holds(entry.id),
+      };
+      lease.begin(entry.id);
+      try {
+        const wakeAt = await run(deps, entry, context);
+        if (wakeAt !== null) await sleepUntil(entry, wakeAt, token);
+      } finally {
+        lease.end(entry.id);
+      }
+    },
+    {
+      connection: redis,
+      concurrency: config.worker.concurrency,
+      lockDuration: lockMs,
+      stalledInterval: 15_000,
+      maxStalledCount: 2,
+      // Shorter blocking reads notice sooner that the worker should stop.
+      drainDelay: 5,
+    },
+  );
+  worker.on('locksRenewed', ({ jobIds }) => lease.renewed(jobIds));
+  worker.on('lockRenewalFailed', (ids) => {
+    for (const id of ids) worker.cancelJob(id, 'the lock on this entry was lost');
+  });
+  worker.on('failed', (entry, error) => {
+    if (!stopping.aborted)
+      log.warn(
+        { queue, jobId: entry?.data.job_id, err: error },
+        'A run ended with an error; the sweeper will bring the job back',
+      );
+  });
+  let away = false;
+  worker.on('error', (error) => {
+    if (!away) log.warn({ queue, err: error }, 'The queue cannot be read; trying again');
+    away = true;
+  });
+  worker.on('active', () => {
+    away = false;
+  });
+  return { [Symbol.asyncDispose]: () => worker.close() };
+}
+
+function run(deps: PublishDeps, entry: QueueEntry<WakeUpData>, context: RunContext): Promise<RunResult> {
+  const { job_id: jobId, index } = entry.data;
+  return index === undefined ? runTweet(deps, jobId, context) : runItem(deps, jobId, index, context);
+}
+
+/** The entry waits without holding a slot, and without counting as an attempt. */
+async function sleepUntil(
+  entry: QueueEntry<WakeUpData>,
+  at: number,
+  token: string | undefined,
+): Promise<never> {
+  await entry.moveToDelayed(Math.max(at, Date.now() + 1), token);
+  throw new DelayedError();
+}
+
+async function sweepOnce(deps: PublishDeps, log: Log): Promise<void> {
+  await sweep(deps).catch((error: unknown) =>
+    log.warn({ err: error }, 'The sweep could not be finished; the next one follows'),
+  );
+}
