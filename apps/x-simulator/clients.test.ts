@@ -4,13 +4,13 @@ import { Client, OAuth2 } from '@xdevplatform/xdk';
 import sharp from 'sharp';
 import { type ITwitterApiClientPlugin, TwitterApi } from 'twitter-api-v2';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { startSimulator } from './simulator.ts';
+import { type Simulator, startSimulator } from './simulator.ts';
 
 // The two client libraries that people use against the real X are the judges of the simulator.
 
 const scope = ['tweet.read', 'tweet.write', 'users.read', 'media.write', 'offline.access'];
 const redirectUri = 'http://127.0.0.1:9/callback';
-let simulator: Awaited<ReturnType<typeof startSimulator>>;
+let simulator: Simulator;
 
 beforeEach(async () => {
   simulator = await startSimulator({
@@ -21,21 +21,6 @@ afterEach(async () => {
   expect(simulator.state.bugs).toEqual([]);
   await simulator[Symbol.asyncDispose]();
 });
-
-/** What a person does on the authorize page: choose a user, allow; returns the redirect. */
-async function allow(authorizeUrl: string, username = 'sandbox_ada'): Promise<URL> {
-  const url = new URL(authorizeUrl);
-  const form = new URLSearchParams(url.search);
-  form.set('username', username);
-  form.set('decision', 'allow');
-  const response = await fetch(`${simulator.url}/i/oauth2/authorize`, {
-    method: 'POST',
-    body: form,
-    redirect: 'manual',
-  });
-  expect(response.status).toBe(302);
-  return new URL(response.headers.get('location') ?? '');
-}
 
 describe('twitter-api-v2', () => {
   const client = (credentials: string | { clientId: string; clientSecret: string }) => {
@@ -56,7 +41,7 @@ describe('twitter-api-v2', () => {
   async function signIn() {
     const app = client({ clientId: 'sandbox-client', clientSecret: 'sandbox-secret' });
     const link = app.generateOAuth2AuthLink(redirectUri, { scope });
-    const back = await allow(link.url);
+    const back = await simulator.authorize(link.url);
     expect(back.searchParams.get('state')).toBe(link.state);
     return app.loginWithOAuth2({
       code: back.searchParams.get('code') ?? '',
@@ -165,7 +150,7 @@ describe('@xdevplatform/xdk', () => {
     });
     const verifier = randomBytes(32).toString('base64url');
     await oauth.setPkceParameters(verifier);
-    const back = await allow(await oauth.getAuthorizationUrl('the-state'));
+    const back = await simulator.authorize(await oauth.getAuthorizationUrl('the-state'));
     const tokens = await oauth.exchangeCode(back.searchParams.get('code') ?? '', verifier);
     const x = new Client({ accessToken: tokens.access_token, baseUrl: simulator.url });
     const me = await x.users.getMe();

@@ -6,6 +6,7 @@ import { type Fault, points, together } from './fault.ts';
 import type { Faults } from './faults.ts';
 import type { Media } from './media-store.ts';
 import type { State } from './state.ts';
+import { closed } from './wait.ts';
 
 const Answer = z.strictObject({
   status: z.int().min(100).max(599),
@@ -56,6 +57,11 @@ const UserOnly = z.strictObject({ user: z.string() });
 /** `/_simulator/…`: the same control over HTTP, for tests of whole processes. */
 export function createControl(state: State, faults: Faults, reset: () => Promise<void>): Router {
   const router = new Router({ prefix: '/_simulator' });
+  router.get('/', (context) => {
+    context.body = {
+      routes: router.stack.flatMap(({ methods, path }) => methods.map((method) => `${method} ${path}`)),
+    };
+  });
   router.post('/reset', async (context) => {
     await reset();
     context.body = {};
@@ -130,6 +136,7 @@ function addFaultRoutes(router: Router, faults: Faults): void {
     const seconds = Math.min(Number(context.query.timeout_seconds ?? 30) || 0, 600);
     const timeout = Promise.withResolvers<null>();
     const timer = setTimeout(() => timeout.resolve(null), seconds * 1000);
+    void closed(context.res).then(() => timeout.resolve(null));
     const request = await Promise.race([hold.reached, timeout.promise]);
     clearTimeout(timer);
     context.body = { reached: request !== null, request };

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Middleware } from 'koa';
 import { writeAnswer } from './answer.ts';
 import { type Call, type Endpoint, matchEndpoint } from './endpoints.ts';
-import type { Fault, Point } from './fault.ts';
+import { describeFault, type Fault, type Point } from './fault.ts';
 import type { Faults } from './faults.ts';
 import { bearerOf, refuse, serveUser } from './guard.ts';
 import { Refusal, type Reply } from './refusals.ts';
@@ -26,9 +26,9 @@ export function serveX(state: State, faults: Faults, endpoints: readonly Endpoin
       endpoint.key === '' ? `${context.method} ${context.path}` : endpoint.key,
     );
     const fault = faults.take(record);
-    record.fault = fault && JSON.stringify(fault);
+    record.fault = fault && describeFault(fault);
     const run = new Exchange(state, record, fault ?? {}, context.req, context.res);
-    const call = { parameters, query: context.URL.searchParams, headers: context.headers, record };
+    const call = { parameters, query: new URLSearchParams(record.query), headers: context.headers, record };
     await run.play(endpoint, call);
   };
 }

@@ -1,6 +1,9 @@
 import type { RequestRecord } from './requests.ts';
 
-/** The moments of a request at which something can happen to it. */
+/**
+ * The moments of a request at which something can happen to it. `committed`: done or refused (`status` says which),
+ * but nothing answered yet; `half-answered`: half of the body is out.
+ */
 export const points = ['received', 'read', 'committed', 'half-answered'] as const;
 export type Point = (typeof points)[number];
 
@@ -42,6 +45,11 @@ export interface Fault {
 export function together(...faults: readonly Fault[]): Fault {
   const hooks = Object.assign({}, ...faults.map((fault) => fault.hooks ?? {}));
   return { ...Object.assign({}, ...faults), hooks };
+}
+
+/** A fault in one line, for the request log. */
+export function describeFault({ hooks = {}, ...parts }: Fault): string {
+  return JSON.stringify({ ...parts, hooks: Object.keys(hooks) });
 }
 
 /** Answers this, and does nothing of what was asked. */

@@ -1,7 +1,10 @@
 import { startSimulator } from './simulator.ts';
 
 const { PORT = '5001', HOST = '127.0.0.1' } = process.env;
-const simulator = await startSimulator({ port: Number(PORT), host: HOST });
+const simulator = await startSimulator({ port: Number(PORT), host: HOST }).catch((error: Error) => {
+  process.stderr.write(`The X simulator cannot listen on ${HOST}:${PORT}: ${error.message}\n`);
+  process.exit(1);
+});
 process.stdout.write(
   `X simulator: ${simulator.url}\n` +
     `  timeline   ${simulator.url}/\n` +

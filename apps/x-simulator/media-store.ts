@@ -37,6 +37,10 @@ export interface Media {
   expiresAt: number;
   error: { readonly code: number; readonly name: string; readonly message: string } | null;
   altText: string | null;
+  /** A post shows it: its file is kept for as long as the simulator runs. */
+  isPosted: boolean;
+  /** FINALIZE at work: a second one waits for the first. */
+  accepting: Promise<void> | null;
   /** Known once it is finalized. */
   sha256: string | null;
   sniffed: Sniffed | null;
@@ -88,9 +92,12 @@ export class MediaStore {
       expiresAt: this.#settings.now() + this.#settings.mediaSeconds * 1000,
       error: null,
       altText: null,
+      isPosted: false,
+      accepting: null,
       sha256: null,
       sniffed: null,
     };
+    await this.#dropExpired();
     await (await open(media.path, 'wx')).close();
     this.#byId.set(id, media);
     this.uploads.add(media);
@@ -101,9 +108,9 @@ export class MediaStore {
   async writeSegment(media: Media, index: number, bytes: Buffer): Promise<void> {
     const before = media.segments[index];
     const isSameLength = before?.length === bytes.length;
-    const end = Math.max(
+    const end = media.segments.reduce(
+      (latest, { position, length }) => Math.max(latest, position + length),
       0,
-      ...media.segments.map((segment) => (segment ? segment.position + segment.length : 0)),
     );
     const segment = { position: isSameLength ? before.position : end, length: bytes.length, written: false };
     media.segments[index] = segment;
@@ -149,6 +156,15 @@ export class MediaStore {
     this.#byId.clear();
     this.uploads.clear();
     if (folder) await rm(await folder, { recursive: true, force: true });
+  }
+
+  async #dropExpired(): Promise<void> {
+    const now = this.#settings.now();
+    const expired = [...this.#byId.values()].filter((media) => !media.isPosted && media.expiresAt <= now);
+    for (const media of expired) {
+      this.#byId.delete(media.id);
+      await rm(media.path, { force: true });
+    }
   }
 
   async #rewriteInOrder(media: Media): Promise<void> {

@@ -78,7 +78,10 @@ async function finalize(state: State, call: UserCall): Promise<Reply> {
   if (media.phase === 'receiving') {
     if (!state.media.isComplete(media))
       throw invalidRequest('Segments do not add up to provided total file size');
-    await accept(state, media);
+    media.accepting ??= accept(state, media).finally(() => {
+      media.accepting = null;
+    });
+    await media.accepting;
   }
   return { status: 200, body: { data: renderMedia(state, media) } };
 }

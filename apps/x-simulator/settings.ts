@@ -80,7 +80,10 @@ export interface Settings {
   maxImageBytes: number;
   maxGifBytes: number;
   maxVideoBytes: number;
+  /** Longer videos fail in processing. */
   maxVideoSeconds: number;
+  /** Longer videos are refused by POST /2/tweets. */
+  maxPostedVideoSeconds: number;
   /** US dollars each app starts with; null: no limit. */
   creditsUsd: number | null;
   /** Replaces the limits of single endpoints, named as in the request log. */
@@ -139,6 +142,7 @@ export function createSettings(options: SimulatorOptions): Settings {
     maxGifBytes: 15 * mebibyte,
     maxVideoBytes: 512 * mebibyte,
     maxVideoSeconds: 140,
+    maxPostedVideoSeconds: 140,
     creditsUsd: null,
     rateLimits: {},
     ...given,

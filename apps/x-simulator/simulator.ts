@@ -5,6 +5,7 @@ import { createAuthorizeEndpoints } from './authorize.ts';
 import { createControl } from './control.ts';
 import { serveX } from './exchange.ts';
 import { Faults } from './faults.ts';
+import type { TokenAnswer } from './grants.ts';
 import { createMediaEndpoints } from './media.ts';
 import { createOAuthEndpoints } from './oauth.ts';
 import { createPages } from './pages.ts';
@@ -14,14 +15,21 @@ import { createTimelineEndpoints } from './timeline.ts';
 import { createTweetEndpoints } from './tweets.ts';
 import { createUserEndpoints } from './users.ts';
 
-export type { Simulator };
+const allScopes = ['tweet.read', 'tweet.write', 'users.read', 'media.write', 'offline.access'];
 
 /** A simulated X that listens. */
-interface Simulator extends AsyncDisposable {
+export interface Simulator extends AsyncDisposable {
   /** Origin of the API, the authorize page and the timeline page; no trailing slash. */
   readonly url: string;
   readonly state: State;
   readonly faults: Faults;
+  /**
+   * Does what a person does on the authorize page: `url` is the one the client sends people to; the answer is where
+   * the browser is sent back to. Throws where X shows its error page instead.
+   */
+  authorize(url: string, choice?: { user?: string; decision?: 'allow' | 'deny' }): Promise<URL>;
+  /** Tokens of a user, by id or username, without any of that. */
+  signIn(user?: string, grant?: { clientId?: string; scope?: readonly string[] }): TokenAnswer;
   /** Back to how it was started: no posts, uploads, tokens, faults or log. */
   reset(): Promise<void>;
 }
@@ -40,8 +48,11 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   await listening;
   const { address, family, port } = addressOf(server.address());
   const host = /^(0\.0\.0\.0|::)$/.test(address) ? '127.0.0.1' : family === 'IPv6' ? `[${address}]` : address;
+  const url = `http://${host}:${port}`;
   return {
-    url: `http://${host}:${port}`,
+    url,
+    authorize: (authorizeUrl, choice) => authorize(url, authorizeUrl, choice),
+    signIn: (user = 'sandbox_ada', grant = {}) => signIn(state, user, grant),
     state,
     faults,
     reset,
@@ -76,4 +87,33 @@ function createApp(state: State, faults: Faults, reset: () => Promise<void>): Ko
 function addressOf(address: AddressInfo | string | null): AddressInfo {
   if (address === null || typeof address === 'string') throw new Error('The server has no port.');
   return address;
+}
+
+async function authorize(
+  url: string,
+  authorizeUrl: string,
+  { user = 'sandbox_ada', decision = 'allow' }: { user?: string; decision?: 'allow' | 'deny' } = {},
+): Promise<URL> {
+  const form = new URLSearchParams(new URL(authorizeUrl).search);
+  form.set(/^\d+$/.test(user) ? 'user_id' : 'username', user);
+  form.set('decision', decision);
+  const response = await fetch(`${url}/i/oauth2/authorize`, {
+    method: 'POST',
+    body: form,
+    redirect: 'manual',
+  });
+  const location = response.headers.get('location');
+  if (location) return new URL(location);
+  throw new Error(`X shows an error page: ${(await response.text()).replace(/\s*<[^>]*>\s*/g, ' ')}`);
+}
+
+function signIn(
+  state: State,
+  user: string,
+  grant: { clientId?: string; scope?: readonly string[] },
+): TokenAnswer {
+  const { clientId = 'sandbox-client', scope = allScopes } = grant;
+  const found = state.findUser(user);
+  if (!found) throw new Error(`The simulator has no user ${user}.`);
+  return state.grants.issue({ userId: found.id, clientId, scope });
 }

@@ -134,10 +134,10 @@ function checkMedia(state: State, user: User, mediaIds: readonly string[]): read
   const repeats = new Set(mediaIds).size !== mediaIds.length;
   if (known.length !== media.length || !known.every(isPostable) || mixes || repeats)
     throw invalidRequest('Your media IDs are invalid.', { 'media.media_ids': [`[${mediaIds.join(',')}]`] });
-  const { maxVideoSeconds } = state.settings;
-  if (known.some(({ sniffed }) => (sniffed?.durationMs ?? 0) > maxVideoSeconds * 1000))
+  const { maxPostedVideoSeconds } = state.settings;
+  if (known.some(({ sniffed }) => (sniffed?.durationMs ?? 0) > maxPostedVideoSeconds * 1000))
     throw forbidden(
-      `This user is not allowed to post a video longer than ${Math.floor(maxVideoSeconds / 60)} minutes.`,
+      `This user is not allowed to post a video longer than ${Math.floor(maxPostedVideoSeconds / 60)} minutes.`,
     );
   return known;
 }

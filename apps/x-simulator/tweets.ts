@@ -31,6 +31,7 @@ function create(state: State, call: UserCall): Reply {
   const tweet = buildTweet(state, call, request, media);
   const edited = state.tweets.find(request.edit_options?.previous_post_id ?? '');
   if (edited) state.tweets.delete(edited);
+  for (const one of media) one.isPosted = true;
   state.tweets.add(tweet);
   const data = { id: tweet.id, text: tweet.shownText, [editHistoryName(state)]: tweet.editHistory };
   return { status: 201, body: { data } };
