@@ -12,5 +12,7 @@ process.stdout.write(
     `  authorize  ${simulator.url}/i/oauth2/authorize (any client id, any secret)\n` +
     `  control    ${simulator.url}/_simulator\n`,
 );
+// A parent that started it on any free port learns which one it is.
+process.send?.({ type: 'listening', url: simulator.url });
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => void simulator[Symbol.asyncDispose]());
