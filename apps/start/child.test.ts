@@ -31,6 +31,7 @@ describe('a process of npm start', () => {
       name: 'test',
       script,
       environment: (url) => ({ URL: url ?? 'http://127.0.0.1:1' }),
+      listens: true,
       print: (line) => printed.push(line),
       say: (line) => said.push(line),
     });
@@ -59,6 +60,7 @@ describe('a process of npm start', () => {
     await using child = await start(`console.error('PORT: is wrong'); process.exit(1);`);
     await expect(child.listening).rejects.toThrow(/test process ended with code 1 before it was ready/);
     expect(printed).toEqual(['PORT: is wrong']);
+    expect(said).toEqual([]);
   });
 
   it('ends when npm start is killed', async () => {
@@ -67,7 +69,7 @@ describe('a process of npm start', () => {
       join(folder, 'parent.ts'),
       `const { startChild } = await import(${JSON.stringify(import.meta.resolve('./child.ts'))});
        const child = startChild({ name: 'test', script: ${JSON.stringify(join(folder, 'main.ts'))},
-         environment: () => ({ URL: 'http://127.0.0.1:1' }), print() {}, say() {} });
+         environment: () => ({ URL: 'http://127.0.0.1:1' }), listens: true, print() {}, say() {} });
        await child.listening;
        process.send(child.pid);`,
     );

@@ -12,6 +12,8 @@ interface ChildOptions {
   readonly script: string;
   /** Asked for at each start; `url`: where it listened before, so that it can come back there. */
   readonly environment: (url: string | undefined) => Environment;
+  /** It says where it listens. A first run that ends without having said so is the last one. */
+  readonly listens: boolean;
   /** Each line that it prints. */
   readonly print: (line: string) => void;
   /** Each sentence about it. */
@@ -48,7 +50,7 @@ export function startChild(options: ChildOptions): Child {
       listening.reject(
         new StartError(`The ${name} process ${how} before it was ready: see its lines above.`),
       );
-      if (stopping.signal.aborted) return;
+      if (stopping.signal.aborted || (options.listens && url === undefined)) return;
       if (Date.now() - startedAt > 60_000) failures = 1;
       const delayMs = Math.min(250 * 2 ** failures, 30_000);
       say(`The ${name} process ${how}: starting it again in ${delayMs / 1000} s.`);

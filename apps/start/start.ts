@@ -12,6 +12,14 @@ import { StartError } from './start-error.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
+/** Starts one of our processes; `variables` go over the environment. */
+type Run = (
+  name: string,
+  folder: string,
+  variables: (url: string | undefined) => Variables,
+  listens?: boolean,
+) => Child;
+
 interface StartOptions {
   readonly config: Config;
   /** The variables that `config` was read from: handed on to the processes. */
@@ -42,19 +50,26 @@ export async function startAll({ config, environment, print, signal }: StartOpti
   const dataDir = await openDataDir(config.dataDir);
   stack.use(await lockDataDir(dataDir));
   await checkPort(config.http.host, config.http.port);
-  const common = { ...environment, ...(await secretsFor(config, environment, dataDir)), DATA_DIR: dataDir };
-  const redisUrl = await openRedis(config, dataDir, stack, say);
-  const run = (name: string, folder: string, variables: (url?: string) => Variables): Child => {
-    const script = join(root, 'apps', folder, 'main.ts');
-    const ofChild = (url?: string) => ({ ...common, REDIS_URL: redisUrl, ...variables(url) });
-    return stack.use(
-      startChild({ name, script, environment: ofChild, print: (line) => print(name, line), say }),
+  const secrets = await secretsFor(config, environment, dataDir);
+  const run: Run = (name, folder, variables, listens = true) =>
+    stack.use(
+      startChild({
+        name,
+        script: join(root, 'apps', folder, 'main.ts'),
+        environment: (url) => ({ ...environment, DATA_DIR: dataDir, ...variables(url) }),
+        listens,
+        print: (line) => print(name, line),
+        say,
+      }),
     );
-  };
-  const simulatorUrl = needsSimulator(config) ? await startSimulator(run) : null;
+  // Both take their time: side by side they take less.
+  const simulator = needsSimulator(config) ? await startSimulator(run) : null;
+  const redisUrl = await openRedis(config, dataDir, stack, say);
+  const simulatorUrl = simulator === null ? null : new URL(await simulator.listening).origin;
   const x = simulatorUrl === null ? {} : sandboxVariables(simulatorUrl, config);
-  const api = run('api', 'api', (url) => ({ ...x, ...(url && { PORT: new URL(url).port }) }));
-  run('worker', 'worker', () => x);
+  const common = { ...secrets, REDIS_URL: redisUrl, ...x };
+  const api = run('api', 'api', (url) => ({ ...common, ...(url && { PORT: new URL(url).port }) }));
+  run('worker', 'worker', () => common, false);
   const { port } = new URL(await api.listening);
   await waitUntilReady({ url: `http://${localName(config.http.host)}:${port}`, say, signal });
   const running = stack.move();
@@ -91,6 +106,7 @@ async function secretsFor(config: Config, environment: Variables, dataDir: strin
   };
 }
 
+/** The Redis that is named, when it can be reached, or one of our own. */
 async function openRedis(
   config: Config,
   dataDir: string,
@@ -112,18 +128,15 @@ function needsSimulator(config: Config): boolean {
   return config.x.sandbox && config.x.apiUrl === `http://127.0.0.1:${simulatorPort}`;
 }
 
-async function startSimulator(
-  run: (name: string, folder: string, variables: (url?: string) => Variables) => Child,
-): Promise<string> {
+async function startSimulator(run: Run): Promise<Child> {
   const port = (await isPortFree(simulatorPort)) ? simulatorPort : 0;
-  const child = run('simulator', 'x-simulator', (url) => ({
+  // It has no use for our secrets.
+  const withheld = { REDIS_URL: undefined, SECRET_KEY: undefined, TOKEN_KEYS: undefined };
+  return run('simulator', 'x-simulator', (url) => ({
+    ...withheld,
     HOST: '127.0.0.1',
     PORT: url === undefined ? String(port) : new URL(url).port,
-    REDIS_URL: undefined,
-    SECRET_KEY: undefined,
-    TOKEN_KEYS: undefined,
   }));
-  return new URL(await child.listening).origin;
 }
 
 /** The simulator serves sample pictures too, which the media rules would otherwise refuse as a private address. */
