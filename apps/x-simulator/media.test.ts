@@ -1,0 +1,255 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import sharp from 'sharp';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createRawClient, pick, type RawClient } from './raw-client.ts';
+import { type Simulator, startSimulator } from './simulator.ts';
+
+let now = Date.UTC(2026, 10, 21);
+let simulator: Simulator;
+let ada: RawClient;
+
+beforeEach(async () => {
+  simulator = await startSimulator({ now: () => now });
+  ada = createRawClient(simulator.url, simulator.signIn().access_token);
+});
+afterEach(async () => {
+  expect(simulator.state.bugs).toEqual([]);
+  await simulator[Symbol.asyncDispose]();
+});
+
+const png = () =>
+  sharp({ create: { width: 16, height: 9, channels: 3, background: '#246' } })
+    .png()
+    .toBuffer();
+const ftyp = Buffer.from('000000146674797069736f6d0000020069736f6d', 'hex');
+const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+
+function box(name: string, body: Buffer): Buffer {
+  const header = Buffer.alloc(8);
+  header.writeUInt32BE(body.length + 8);
+  header.write(name, 4, 'latin1');
+  return Buffer.concat([header, body]);
+}
+
+/** The smallest file that says of itself to be a video of so many seconds. */
+function mp4(seconds: number): Buffer {
+  const mvhd = Buffer.alloc(100);
+  mvhd.writeUInt32BE(1_000, 12);
+  mvhd.writeUInt32BE(seconds * 1_000, 16);
+  return Buffer.concat([ftyp, box('mdat', randomBytes(5_000)), box('moov', box('mvhd', mvhd))]);
+}
+
+async function initialize(bytes: number, mediaType = 'image/png', category = 'tweet_image'): Promise<string> {
+  const body = { media_type: mediaType, media_category: category, total_bytes: bytes };
+  const { json } = await ada.post('/2/media/upload/initialize', body);
+  return String(pick(json, 'data', 'id'));
+}
+
+const append = (id: string, index: number, bytes: Buffer) =>
+  ada.post(`/2/media/upload/${id}/append`, { segment_index: index, media: bytes.toString('base64') });
+const finalize = (id: string) => ada.post(`/2/media/upload/${id}/finalize`, {});
+const status = (id: string) => ada.get(`/2/media/upload?media_id=${id}&command=STATUS`);
+const post = (...ids: string[]) => ada.post('/2/tweets', { media: { media_ids: ids } });
+const message = (json: unknown) => pick(json, 'errors', 0, 'message');
+
+test('INITIALIZE answers id, key and lifetime, and refuses what X refuses', async () => {
+  const request = { media_type: 'image/png', media_category: 'tweet_image', total_bytes: 10 };
+  const send = (change: object) => ada.post('/2/media/upload/initialize', { ...request, ...change });
+  const { json } = await send({});
+  const id = pick(json, 'data', 'id');
+  expect(json).toEqual({ data: { id, media_key: `3_${id}`, expires_after_secs: 86_400 } });
+  expect(message((await send({ name: 'x' })).json)).toContain('$.name: is not defined in the schema');
+  expect(message((await send({ media_type: 'image/svg+xml' })).json)).toContain('enumeration');
+  expect(message((await send({ media_category: 'tweet_video' })).json)).toContain('does not fit');
+  expect(message((await send({ total_bytes: 5_242_881 })).json)).toBe('File size exceeds 5242880 bytes.');
+  expect(message((await send({ total_bytes: undefined })).json)).toBe(
+    '$.total_bytes: is missing but it is required',
+  );
+  const withoutScope = simulator.signIn('sandbox_ada', { scope: ['tweet.write'] });
+  const other = createRawClient(simulator.url, withoutScope.access_token);
+  expect((await other.post('/2/media/upload/initialize', request)).status).toBe(403);
+});
+
+test('segments are put together byte by byte, repeated ones included', async () => {
+  const bytes = Buffer.concat([ftyp, randomBytes(70_000)]);
+  const id = await initialize(bytes.length, 'video/mp4', 'tweet_video');
+  await append(id, 0, randomBytes(30_000));
+  await append(id, 1, bytes.subarray(30_000, 60_000));
+  await append(id, 0, bytes.subarray(0, 30_000));
+  const multipart = new FormData();
+  multipart.set('segment_index', '2');
+  multipart.set('media', new Blob([bytes.subarray(60_000)]));
+  const last = await ada.post(`/2/media/upload/${id}/append`, multipart);
+  expect(last).toMatchObject({
+    status: 200,
+    json: { data: { expires_at: Math.floor((now + 86_400_000) / 1000) } },
+  });
+  expect((await finalize(id)).status).toBe(200);
+  const media = simulator.state.media.get(id) ?? expect.fail();
+  expect(media.sha256).toBe(sha256(bytes));
+  expect(await simulator.state.media.read(media)).toEqual(bytes);
+  const served = await fetch(`${simulator.url}/media/${id}`);
+  expect(Buffer.from(await served.arrayBuffer())).toEqual(bytes);
+  const range = await fetch(`${simulator.url}/media/${id}`, { headers: { range: 'bytes=100-199' } });
+  expect(Buffer.from(await range.arrayBuffer())).toEqual(bytes.subarray(100, 200));
+});
+
+test('a segment repeated with another length takes the place of the first', async () => {
+  const bytes = await png();
+  const id = await initialize(bytes.length);
+  await append(id, 0, bytes.subarray(0, 10));
+  await append(id, 1, bytes.subarray(20));
+  await append(id, 0, bytes.subarray(0, 20));
+  expect((await finalize(id)).status).toBe(200);
+  expect(simulator.state.media.get(id)?.sha256).toBe(sha256(bytes));
+});
+
+test('in any order, where that is switched on', async () => {
+  simulator.state.settings.segmentsInOrder = false;
+  const bytes = await png();
+  const id = await initialize(bytes.length);
+  for (const index of [2, 0, 1])
+    await append(id, index, bytes.subarray(index * 20, index === 2 ? undefined : (index + 1) * 20));
+  await finalize(id);
+  expect(simulator.state.media.get(id)?.sha256).toBe(sha256(bytes));
+});
+
+test('APPEND refuses wrong indexes, gaps, unknown fields, foreign ids and segments too large', async () => {
+  const id = await initialize(100);
+  expect(message((await append(id, 1000, Buffer.alloc(1))).json)).toBe(
+    'SegmentIndex must be between 0 and 999.',
+  );
+  expect((await append(id, 1, Buffer.alloc(1))).status).toBe(400);
+  const path = `/2/media/upload/${id}/append`;
+  expect((await ada.post(path, { segment_index: 0, media: 'AA==', note: 1 })).status).toBe(400);
+  expect((await ada.post(path, { segment_index: 0, media: '*' })).status).toBe(400);
+  expect((await ada.post(path, { segment_index: 0 })).status).toBe(400);
+  expect((await ada.post(path, 'x', { 'content-type': 'multipart/form-data; boundary=b' })).status).toBe(400);
+  const large = await append(id, 0, Buffer.alloc(4 * 1024 * 1024 + 1));
+  expect([large.status, large.text]).toEqual([413, '']);
+  const huge = await append(id, 0, Buffer.alloc(8 * 1024 * 1024));
+  expect([huge.status, huge.text]).toEqual([413, '']);
+  expect((await append(id, 0, Buffer.alloc(4 * 1024 * 1024))).status).toBe(200);
+  const ben = createRawClient(simulator.url, simulator.signIn('sandbox_ben').access_token);
+  const foreign = await ben.post(path, { segment_index: 0, media: 'AA==' });
+  expect([foreign.status, message(foreign.json)]).toEqual([400, 'BadRequest: Not found']);
+});
+
+test('FINALIZE wants every byte, and bytes that are what was announced', async () => {
+  const bytes = await png();
+  const short = await initialize(bytes.length + 1);
+  await append(short, 0, bytes);
+  expect(message((await finalize(short)).json)).toBe('Segments do not add up to provided total file size');
+  const jpeg = await initialize(bytes.length, 'image/jpeg');
+  await append(jpeg, 0, bytes);
+  const mismatch = await finalize(jpeg);
+  expect([mismatch.status, mismatch.text]).toEqual([400, 'media type unrecognized']);
+  const id = await initialize(bytes.length);
+  await append(id, 0, bytes);
+  const done = {
+    id,
+    media_key: `3_${id}`,
+    size: bytes.length,
+    expires_after_secs: 86_400,
+    image: { image_type: 'image/png', w: 16, h: 9 },
+  };
+  expect((await finalize(id)).json).toEqual({ data: done });
+  expect((await ada.post(`/2/media/upload/${id}/finalize`)).json).toEqual({ data: done });
+  expect(message((await append(id, 0, bytes)).json)).toContain('already finalized');
+  expect(message((await status(id)).json)).toBe('BadRequest: Not found');
+  simulator.state.settings.refuseEmptyFinalize = true;
+  expect((await ada.post(`/2/media/upload/${id}/finalize`)).status).toBe(400);
+});
+
+test('a video is pending, in progress, succeeded, and may be posted only then', async () => {
+  const id = await ada.upload(mp4(30), { mediaType: 'video/mp4', category: 'tweet_video' });
+  expect(message((await post(id)).json)).toBe('Your media IDs are invalid.');
+  const states = [];
+  for (let poll = 0; poll < 2; poll++) states.push(pick((await status(id)).json, 'data', 'processing_info'));
+  expect(states).toEqual([
+    { state: 'in_progress', check_after_secs: 1, progress_percent: 50 },
+    { state: 'succeeded', progress_percent: 100 },
+  ]);
+  expect(simulator.state.media.get(id)).toMatchObject({ polls: 2, earlyPolls: 2 });
+  simulator.state.settings.mediaLagMs = 3_000;
+  expect((await post(id)).status).toBe(400);
+  now += 3_000;
+  expect((await post(id)).status).toBe(201);
+});
+
+test.each([
+  ['with an error', { code: 1, name: 'InvalidMedia', message: 'Unsupported video format' }],
+  ['without an error', null],
+])('processing may fail %s', async (_name, error) => {
+  simulator.state.settings.processing = { checkAfterSecs: null, polls: 1, outcome: 'failed', error };
+  const id = await ada.upload(mp4(30), { mediaType: 'video/mp4', category: 'tweet_video' });
+  const info = pick((await status(id)).json, 'data', 'processing_info');
+  expect(info).toEqual({ state: 'failed', ...(error ? { error } : {}) });
+  expect((await post(id)).status).toBe(400);
+});
+
+test('what is no video and what is too long fails in processing or at the post', async () => {
+  const noVideo = await ada.upload(randomBytes(500), { mediaType: 'video/mp4', category: 'tweet_video' });
+  expect(pick((await status(noVideo)).json, 'data', 'processing_info', 'error', 'name')).toBe('InvalidMedia');
+  const long = await ada.upload(mp4(141), { mediaType: 'video/mp4', category: 'tweet_video' });
+  expect(pick((await status(long)).json, 'data', 'processing_info', 'error')).toEqual({
+    code: 3,
+    name: 'UnsupportedMedia',
+    message: 'Duration exceeds max duration of 2.minutes+20.seconds',
+  });
+  Object.assign(simulator.state.settings, { maxVideoSeconds: 1_200, processing: { polls: 0 } });
+  const refused = await post(await ada.upload(mp4(141), { mediaType: 'video/mp4', category: 'tweet_video' }));
+  expect(refused).toMatchObject({
+    status: 403,
+    json: { detail: 'This user is not allowed to post a video longer than 2 minutes.' },
+  });
+});
+
+test('four images or one GIF or one video, each for its owner and 24 hours', async () => {
+  simulator.state.settings.processing = { checkAfterSecs: null, polls: 0, outcome: 'succeeded', error: null };
+  const image = await png();
+  const gif = await sharp(image).gif().toBuffer();
+  const images: string[] = [];
+  for (let count = 0; count < 5; count++)
+    images.push(await ada.upload(image, { mediaType: 'image/png', category: 'tweet_image' }));
+  const [first = '', second = ''] = images;
+  const animation = await ada.upload(gif, { mediaType: 'image/gif', category: 'tweet_gif' });
+  const direct = await ada.upload(image, { mediaType: 'image/png', category: 'dm_image' });
+  expect((await post(...images.slice(0, 4))).status).toBe(201);
+  expect((await post(...images)).status).toBe(400);
+  expect((await post(animation)).status).toBe(201);
+  for (const ids of [[first, animation], [animation, animation], [first, first], [direct]])
+    expect(message((await post(...ids)).json)).toBe('Your media IDs are invalid.');
+  const ben = createRawClient(simulator.url, simulator.signIn('sandbox_ben').access_token);
+  expect((await ben.post('/2/tweets', { media: { media_ids: [second] } })).status).toBe(400);
+  now += 86_400_000;
+  ada = createRawClient(simulator.url, simulator.signIn().access_token);
+  expect((await post(second)).status).toBe(400);
+});
+
+test('images go up at once too, and alt text may be set before the post', async () => {
+  const image = await png();
+  const body = { media: image.toString('base64'), media_category: 'tweet_image' };
+  const { status: code, json } = await ada.post('/2/media/upload', body);
+  const id = String(pick(json, 'data', 'id'));
+  expect([code, pick(json, 'data', 'image')]).toEqual([200, { image_type: 'image/png', w: 16, h: 9 }]);
+  expect((await ada.post('/2/media/upload', { ...body, command: 'INIT' })).status).toBe(400);
+  const metadata = { alt_text: { text: 'Blue' } };
+  expect((await ada.post('/2/media/metadata', { id, metadata })).json).toEqual({
+    data: { id, associated_metadata: metadata },
+  });
+  expect(
+    (await ada.post('/2/media/metadata', { id, metadata: { alt_text: { text: 'x'.repeat(1001) } } })).status,
+  ).toBe(400);
+  expect((await ada.post('/2/media/metadata', { id: '1', metadata })).status).toBe(400);
+  expect(simulator.state.media.get(id)?.altText).toBe('Blue');
+});
+
+test('the bytes lie on disk and are gone afterwards', async () => {
+  const id = await ada.upload(await png(), { mediaType: 'image/png', category: 'tweet_image' });
+  const path = simulator.state.media.get(id)?.path ?? '';
+  expect(existsSync(path)).toBe(true);
+  await simulator.reset();
+  expect(existsSync(path)).toBe(false);
+});
