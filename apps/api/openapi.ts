@@ -6,8 +6,8 @@ import { ProblemError } from '#libs/problem/problem.ts';
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
 /** Who the document is for: a GPT, which cannot use everything (`x-gpt: false`), or any reader. */
-export const audiences = ['gpt', 'all'] as const;
-export type Audience = (typeof audiences)[number];
+const audiences = ['gpt', 'all'] as const;
+type Audience = (typeof audiences)[number];
 
 interface OpenApiDocument {
   readonly yaml: string;
