@@ -1,23 +1,27 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import { ProblemError } from '#libs/problem/problem.ts';
 import type { Spool } from '#libs/spool/spool.ts';
+import { XUnreachableError } from '#libs/x-api/errors.ts';
 import type { XOAuth } from '#libs/x-api/oauth.ts';
 import type { AccountStore } from './account-store.ts';
+import { judgeFailure, nextStep, type TokenNeed, type TokenRecord } from './refresh.ts';
+import { type RefreshLock, takeRefreshLock } from './refresh-lock.ts';
+import { keepRotation, replayRotations } from './rotations.ts';
+import { digestOf } from './token-store.ts';
 
-export interface TokenNeed {
-  /** How long the token must still live, ms. Default 10 minutes. */
-  readonly minValidMs?: number | undefined;
-  /** The token that X answered 401 to: another one is needed. */
-  readonly rejected?: string | undefined;
-}
+export type { TokenNeed };
 
-export interface TokenVault {
+/** Fresh X access tokens. One refresh at a time per account over all processes; no pair is ever lost or overwritten. */
+export interface TokenVault extends AsyncDisposable {
   /**
-   * A fresh X access token of the account.
+   * An X access token of the account.
    * @throws ProblemError `reconnect_needed` when the account is gone or X no longer takes its tokens;
-   *   XUnreachableError or XAnswerError when X does not answer and the old token is of no use.
+   *   XUnreachableError or XAnswerError when no new token is to be had now and the old one is of no use.
    */
   accessToken(accountId: string, need?: TokenNeed): Promise<string>;
-  /** Stores what earlier processes got from X and could not store. Resolves to how many entries were. */
+  /** Stores what X gave to processes that could not store it. Resolves to how many pairs were. To be run at start. */
   replaySpool(): Promise<number>;
 }
 
@@ -31,6 +35,131 @@ export interface TokenVaultDeps {
   readonly onDead?: ((accountId: string) => Promise<void>) | undefined;
 }
 
-export function createTokenVault(_deps: TokenVaultDeps): TokenVault {
-  throw new Error('being written');
+const defaultMinValidMs = 10 * 60_000;
+/** From writing the marker to sending the request: a process that was frozen longer must not send any more. */
+const sendWithinMs = 5000;
+/** A refresh takes 35 s at most; whoever holds the lock longer has died. */
+const waitForOtherMs = 75_000;
+
+/** Opens the vault. Disposing of it waits for refreshes that are going on. */
+export function createTokenVault(deps: TokenVaultDeps): TokenVault {
+  const { accounts, now = Date.now } = deps;
+  const { tokens } = accounts;
+  const renewals = new Map<string, Promise<void>>();
+  /** Callers of this process share one renewal of an account. */
+  const share = (accountId: string, need: TokenNeed, version: number) => {
+    const known = renewals.get(accountId);
+    if (known) return known;
+    const renewal = renew(deps, accountId, need, version).finally(() => renewals.delete(accountId));
+    renewals.set(accountId, renewal);
+    return renewal;
+  };
+  return {
+    async accessToken(accountId, need = {}) {
+      const wanted = { ...need, minValidMs: spread(accountId, need.minValidMs ?? defaultMinValidMs) };
+      let failure: unknown;
+      // Two presentations at most: the second one after the first remained unanswered, or was another caller's.
+      for (let round = 0; round < 3; round++) {
+        const record = await tokens.read(accountId);
+        // After a renewal a token is taken as it is, however short X made its life; after a failure while it lives.
+        const step = nextStep(record, round === 0 ? wanted : { ...need, minValidMs: 1 }, now());
+        if (record && step === 'use') return record.accessToken;
+        if (step === 'dead') throw await reconnectNeeded(deps, accountId, record);
+        if (!record || step === 'later' || round === 2) break;
+        if (failure !== undefined && judgeFailure(failure) !== 'unknown') throw failure;
+        failure = undefined;
+        await share(accountId, wanted, record.version).catch((error: unknown) => {
+          if (error instanceof ProblemError) throw error;
+          failure = error;
+        });
+      }
+      throw failure ?? new XUnreachableError('X left a token refresh unanswered', { sent: false });
+    },
+    replaySpool: () => replayRotations(deps),
+    async [Symbol.asyncDispose]() {
+      await Promise.allSettled(renewals.values());
+    },
+  };
+}
+
+/** Resolves when somebody, maybe we, has moved the record on from the version that was not good enough. */
+async function renew(
+  deps: TokenVaultDeps,
+  accountId: string,
+  need: TokenNeed,
+  version: number,
+): Promise<void> {
+  const { accounts, redis, now = Date.now } = deps;
+  const read = async () => {
+    const record = await accounts.tokens.read(accountId);
+    return record?.version === version && nextStep(record, need, now()) === 'ask' ? record : null;
+  };
+  const startedAt = performance.now();
+  let lock = await takeRefreshLock(redis, accountId);
+  for (let pauseMs = 25; !lock; pauseMs = Math.min(2 * pauseMs, 500)) {
+    await sleep(pauseMs);
+    if (!(await read())) return;
+    if (performance.now() - startedAt > waitForOtherMs)
+      throw new XUnreachableError('Another process is still refreshing the token', { sent: false });
+    lock = await takeRefreshLock(redis, accountId);
+  }
+  try {
+    const record = await read();
+    if (!record) return;
+    // What X gave to a process that died may lie on this disk: then there is no need to ask again.
+    if (record.attempt && (await replayRotations(deps, accountId)) > 0) return;
+    await present(deps, accountId, record, lock);
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Presents the refresh token once, between a durable marker and a durable answer. */
+async function present(
+  deps: TokenVaultDeps,
+  accountId: string,
+  record: TokenRecord,
+  lock: RefreshLock,
+): Promise<void> {
+  const { accounts, oauth, onDead } = deps;
+  const { version, refreshToken } = record;
+  if (refreshToken === null) return;
+  const attemptId = randomUUID();
+  const markedAt = performance.now();
+  if (!(await accounts.tokens.mark(accountId, record, attemptId, lock))) return;
+  if (performance.now() - markedAt > sendWithinMs) {
+    await accounts.tokens.unmark(accountId, attemptId);
+    throw new XUnreachableError('Redis was too slow to refresh a token safely', { sent: false });
+  }
+  try {
+    // No signal: a refresh token works once, and a lost answer may lose the account.
+    const tokenSet = await oauth.refresh(refreshToken);
+    await keepRotation(deps, { accountId, version, attemptId, digest: digestOf(refreshToken), tokenSet });
+  } catch (error) {
+    const verdict = judgeFailure(error);
+    if (verdict === 'untouched') await accounts.tokens.unmark(accountId, attemptId);
+    // The compare-and-set is the second look: whoever stored a pair meanwhile has moved the version.
+    if (verdict === 'spent' && (await accounts.tokens.kill(accountId, version, attemptId)))
+      await onDead?.(accountId);
+    if (verdict !== 'spent') throw error;
+  }
+}
+
+/** An access token that ran out, with no refresh token beside it, is as dead as a refused one: that is stored too. */
+async function reconnectNeeded(
+  { accounts, onDead }: TokenVaultDeps,
+  accountId: string,
+  record: TokenRecord | null,
+): Promise<ProblemError> {
+  if (record && record.state !== 'dead') {
+    const killed = await accounts.tokens.kill(accountId, record.version, record.attempt?.id ?? '');
+    if (killed) await onDead?.(accountId);
+  }
+  return new ProblemError('reconnect_needed', 'X no longer accepts this connection. Sign in again to post.');
+}
+
+/** Up to a tenth more, differing by account, so that accounts connected together do not refresh together. */
+function spread(accountId: string, minValidMs: number): number {
+  const share = Buffer.from(digestOf(accountId), 'base64url').readUInt16BE(0) / 2 ** 16;
+  return minValidMs + Math.floor((minValidMs / 10) * share);
 }

@@ -102,5 +102,5 @@ test.each([
   const text = `http://a.co/${part.repeat(Math.ceil(50_000 / part.length))}`.slice(0, 50_000);
   const start = performance.now();
   weightedLength(text);
-  expect(performance.now() - start).toBeLessThan(1000);
+  expect(performance.now() - start).toBeLessThan(3000);
 });

@@ -1,0 +1,130 @@
+import { createHash } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { type SealContext, type Sealer, UnsealError } from '#libs/sealing/sealing.ts';
+import type { TokenSet } from '#libs/x-api/oauth.ts';
+import type { TokenRecord } from './refresh.ts';
+import { lockMs, type RefreshLock } from './refresh-lock.ts';
+import { killScript, markScript, resealScript, rotateScript, unmarkScript } from './scripts.ts';
+
+/** A pair that X handed out, and the refresh it came of. */
+export interface Rotation {
+  readonly accountId: string;
+  /** Of the record whose refresh token was presented. */
+  readonly version: number;
+  readonly attemptId: string;
+  /** Digest of the refresh token that was presented. */
+  readonly digest: string;
+  readonly tokenSet: TokenSet;
+}
+
+/** The sealed token sets: every write is a compare-and-set (see the scripts), false or `moved` when another was first. */
+export interface TokenStore {
+  /** null: no such account, or its tokens cannot be opened with the keys we have. */
+  read(accountId: string): Promise<TokenRecord | null>;
+  /** Writes down, before it is done, that the record's refresh token is about to be presented. */
+  mark(
+    accountId: string,
+    record: TokenRecord,
+    attemptId: string,
+    lock: Pick<RefreshLock, 'key' | 'owner'>,
+  ): Promise<boolean>;
+  unmark(accountId: string, attemptId: string): Promise<boolean>;
+  rotate(rotation: Rotation): Promise<'stored' | 'moved' | 'gone'>;
+  /** Wipes the tokens: the user has to sign in again. */
+  kill(accountId: string, version: number, attemptId: string): Promise<boolean>;
+  /** Seals with the current key what an older one sealed. Resolves to whether it did. */
+  reseal(accountId: string): Promise<boolean>;
+}
+
+export const accountKey = (accountId: string) => `account:${accountId}`;
+
+const states = { OK: 'ok', REFRESHING: 'refreshing', DEAD: 'dead' } as const;
+const SealedTokens = z.object({ access: z.string(), refresh: z.string().nullable(), expiresAt: z.number() });
+const TokenFields = z.tuple([
+  z.coerce.number().int().positive(),
+  z.enum(['OK', 'REFRESHING', 'DEAD']),
+  z.string().nullable(),
+  z.string().nullable(),
+  z.coerce.number(),
+  z.coerce.number(),
+]);
+
+/** Opens the token sets in Redis. */
+export function createTokenStore({ redis, sealer }: { redis: Redis; sealer: Sealer }): TokenStore {
+  const run = (script: string, accountId: string, ...values: (string | number)[]) =>
+    redis.eval(script, 1, accountKey(accountId), ...values);
+  return {
+    async read(accountId) {
+      const names = ['v', 'st', 'sealed', 'refresh_attempt', 'presented', 'started_at'] as const;
+      const fields = await redis.hmget(accountKey(accountId), ...names);
+      if (fields[0] === null) return null;
+      return toRecord(accountId, TokenFields.parse(fields), sealer);
+    },
+    async mark(accountId, { version, attempt, refreshToken }, attemptId, lock) {
+      const digest = digestOf(refreshToken ?? '');
+      const values = [version, attempt?.id ?? '', attemptId, digest, lock.owner, lockMs];
+      return (await redis.eval(markScript, 2, accountKey(accountId), lock.key, ...values)) === 1;
+    },
+    unmark: async (accountId, attemptId) => (await run(unmarkScript, accountId, attemptId)) === 1,
+    async rotate({ accountId, version, digest, attemptId, tokenSet }) {
+      const sealed = sealTokens(sealer, accountId, version + 1, tokenSet);
+      const scope = tokenSet.scope.join(' ');
+      const result = await run(rotateScript, accountId, version, digest, attemptId, scope, sealed);
+      return z.enum(['stored', 'moved', 'gone']).parse(result);
+    },
+    kill: async (accountId, version, attemptId) =>
+      (await run(killScript, accountId, version, attemptId)) === 1,
+    async reseal(accountId) {
+      const [version, sealed] = await redis.hmget(accountKey(accountId), 'v', 'sealed');
+      if (!version || !sealed || sealer.kidOf(sealed) === sealer.currentKid) return false;
+      const context = contextOf(accountId, Number(version));
+      const resealed = sealer.seal(sealer.open(sealed, context), context);
+      return (await run(resealScript, accountId, version, sealed, resealed)) === 1;
+    },
+  };
+}
+
+/** Names a refresh token without giving it away: it is random, so that nobody can guess it from this. */
+export function digestOf(refreshToken: string): string {
+  return createHash('sha256').update(refreshToken).digest('base64url');
+}
+
+/** A token set as it lies in Redis: it opens only for this account and this version. */
+export function sealTokens(sealer: Sealer, accountId: string, version: number, tokenSet: TokenSet): string {
+  const { accessToken, refreshToken, expiresAt } = tokenSet;
+  const plain = JSON.stringify({ access: accessToken, refresh: refreshToken, expiresAt });
+  return sealer.seal(plain, contextOf(accountId, version));
+}
+
+/** null when no configured key opens it. */
+export function openTokens(sealer: Sealer, accountId: string, version: number, sealed: string) {
+  try {
+    const { access, refresh, expiresAt } = SealedTokens.parse(
+      JSON.parse(sealer.open(sealed, contextOf(accountId, version))),
+    );
+    return { accessToken: access, refreshToken: refresh, expiresAt };
+  } catch (error) {
+    if (error instanceof UnsealError) return null;
+    throw error;
+  }
+}
+
+function contextOf(accountId: string, version: number): SealContext {
+  return { record: 'token_set', account: accountId, id: String(version) };
+}
+
+function toRecord(
+  accountId: string,
+  fields: z.output<typeof TokenFields>,
+  sealer: Sealer,
+): TokenRecord | null {
+  const [version, st, sealed, attemptId, presented, startedAt] = fields;
+  const state = states[st];
+  const attempt = presented > 0 ? { id: attemptId ?? '', presented, startedAt } : null;
+  if (state === 'dead' || sealed === null)
+    return { version, state: 'dead', accessToken: '', refreshToken: null, expiresAt: 0, attempt };
+  const tokens = openTokens(sealer, accountId, version, sealed);
+  // A key that is missing here may be back tomorrow: nothing is wiped.
+  return tokens && { version, state, ...tokens, attempt };
+}
