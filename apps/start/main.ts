@@ -13,10 +13,12 @@ const print = createLineWriter({ colours, write: (text) => process.stdout.write(
 process.stdout.on('error', () => {});
 
 const stop = new AbortController();
+let stopSince = 0;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => {
-    // Impatience: whatever is running ends with this process.
-    if (stop.signal.aborted) process.exit(130);
+    // One Ctrl-C comes twice, from the terminal and from npm. A later one is impatience: all ends with this process.
+    if (stop.signal.aborted) return performance.now() - stopSince > 1000 ? process.exit(130) : undefined;
+    stopSince = performance.now();
     print(
       'start',
       'Stopping: what is in the middle of being posted is finished first (again to stop at once).',
