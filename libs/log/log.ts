@@ -28,7 +28,7 @@ export function createLog(name: string, level: string): Log {
       log: (fields) =>
         Object.fromEntries(
           Object.entries(fields)
-            .filter(([field]) => allowedFields.has(field))
+            .filter(([field, value]) => allowedFields.has(field) && value !== undefined)
             .map(([field, value]) => [field, field === 'err' ? describeError(value) : value]),
         ),
     },

@@ -42,8 +42,9 @@ export async function runTweet(deps: PublishDeps, jobId: string, run: RunContext
           if (await mediaNeedsUpload(deps, job, order, owner, now)) return null;
           const sent = await sendTweet(deps, job, order, { ...run, owner, rejectedToken });
           rejectedToken = sent.rejectedToken;
-          // A guard that Redis' clock sees otherwise than ours: look again in a moment, not at once.
-          if (sent.verdict === null) return now + 500;
+          // Redis' clock is behind ours: its word on what is due counts.
+          if (sent.refused === 'due') return await sleep(deps, job, owner, now + 500);
+          if (sent.verdict === null && sent.refused !== 'expired') return now + 500;
           break;
         }
         case 'sending': {

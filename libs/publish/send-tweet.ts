@@ -17,6 +17,8 @@ const tokenMustLastMs = 2 * 60_000;
 export interface SendResult {
   readonly verdict: Verdict | null;
   readonly rejectedToken?: string;
+  /** Which guard of the record did not hold. */
+  readonly refused?: string;
 }
 
 /**
@@ -57,7 +59,7 @@ export async function sendTweet(
       ...(job.firstIntentAt === null ? { firstIntentAt: redisNow() } : {}),
     },
   });
-  if (!begun.done) return { verdict: null };
+  if (!begun.done) return { verdict: null, refused: begun.reason };
   const attempt = { ...job, attemptId, intentAt: begun.at, fence: job.fence + 1 };
   if (performance.now() - issuedAt >= sendDeadlineMs || !run.mayAct()) {
     await recordOutcome(deps, attempt, order, { kind: 'not_sent' });

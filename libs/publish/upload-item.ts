@@ -6,6 +6,7 @@ import type { XMediaStatus } from '#libs/x-api/x-api.ts';
 import { createProgress } from './progress.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import type { ItemRun } from './run-item.ts';
+import { createSegmentOrder } from './segment-order.ts';
 import { callX } from './x-call.ts';
 
 const inFlight = 4;
@@ -73,38 +74,32 @@ async function appendSegments(
 ): Promise<void> {
   const { mediaId, segmentBytes } = upload;
   const count = Math.ceil(prepared.bytes / segmentBytes);
-  const done = new Set<number>();
-  let low = upload.nextSegment;
-  let next = low;
+  const order = createSegmentOrder(upload.nextSegment);
   const progress = createProgress(() => checkpoint());
-  const checkpoint = () =>
-    run.save({
-      stage: 'uploading',
-      progress: Math.floor((100 * low) / count),
-      upload: { ...upload, nextSegment: low },
-    });
+  const checkpoint = () => {
+    const nextSegment = order.lowest();
+    const percent = Math.floor((100 * nextSegment) / count);
+    return run.save({ stage: 'uploading', progress: percent, upload: { ...upload, nextSegment } });
+  };
   await using file = await open(prepared.file);
+  const append = async (index: number) => {
+    const start = index * segmentBytes;
+    const bytes = await readSegment(file, start, Math.min(segmentBytes, prepared.bytes - start));
+    await callX(deps, { ...about(run), endpoint: 'append' }, (call) =>
+      deps.x.appendSegment(mediaId, index, bytes, call),
+    );
+  };
   const lane = async () => {
-    while (next < count) {
+    for (let index = order.next(count); index !== null; index = order.next(count)) {
       run.signal.throwIfAborted();
-      const index = next++;
-      const bytes = await readSegment(
-        file,
-        index * segmentBytes,
-        Math.min(segmentBytes, prepared.bytes - index * segmentBytes),
-      );
-      await callX(deps, { ...about(run), endpoint: 'append' }, (call) =>
-        deps.x.appendSegment(mediaId, index, bytes, call),
-      );
-      done.add(index);
-      while (done.delete(low)) low++;
-      progress.report(low);
+      await order.send(index, append);
+      progress.report(order.lowest());
     }
   };
   const lanes = await Promise.allSettled(Array.from({ length: Math.min(inFlight, count) }, lane));
   await progress.done();
   await checkpoint();
-  const failed = lanes.find((lane) => lane.status === 'rejected');
+  const failed = lanes.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
 }
 

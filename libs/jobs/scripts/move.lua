@@ -20,7 +20,7 @@ local guards = move.guards
 local function after(value) return value and value ~= '' and tonumber(value) > now end
 if guards.owner and guards.owner ~= record[2] then return {0, 'owner', state} end
 if guards.attempt and guards.attempt ~= record[3] then return {0, 'attempt', state} end
-if guards.cursor and tonumber(guards.cursor) ~= tonumber(record[4]) then return {0, 'cursor', state} end
+if guards.cursor and tonumber(guards.cursor) ~= tonumber(record[4] or '0') then return {0, 'cursor', state} end
 if guards.due and (after(record[6]) or after(record[7])) then return {0, 'due', state} end
 if guards.due and record[8] and record[8] ~= '' and not after(record[8]) then return {0, 'expired', state} end
 if guards.deadline and after(record[9]) then return {0, 'deadline', state} end
