@@ -15,6 +15,12 @@ if (!target) {
   process.exit(2);
 }
 
+// Under npm: when that is killed it cannot pass anything on, and what it started must not live on by itself.
+if (process.env.npm_lifecycle_event) {
+  const npm = process.ppid;
+  setInterval(() => process.ppid !== npm && process.kill(process.pid, 'SIGKILL'), 200).unref();
+}
+
 if (Number.parseInt(process.versions.node, 10) >= wanted) {
   // Under the launcher of an older Node: when that is killed, this process must not live on by itself.
   if (process.env.LAUNCHED_BY_OLDER_NODE && process.channel) {

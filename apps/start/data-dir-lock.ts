@@ -5,7 +5,11 @@ import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { StartError } from './start-error.ts';
+
+/** How long to wait for a holder that is on its way out. */
+const patienceMs = 2000;
 
 /**
  * Holds a data folder for this process alone. The lock is a socket that its holder listens on: it cannot outlive
@@ -33,20 +37,22 @@ export async function lockDataDir(dataDir: string): Promise<AsyncDisposable> {
 }
 
 async function listenOn(path: string, dataDir: string): Promise<Server> {
-  for (let attempt = 1; ; attempt += 1)
+  const patientUntil = performance.now() + patienceMs;
+  for (;;)
     try {
       const server = createServer((socket) => socket.on('error', () => {}).end(String(process.pid)));
       server.listen(path);
       await once(server, 'listening');
       return server;
     } catch (error) {
-      if (!isAddressInUse(error) || attempt === 3) throw error;
+      if (!isAddressInUse(error)) throw error;
       const holder = await askHolder(path);
-      if (holder !== null)
+      if (holder === null) await rm(path, { force: true });
+      else if (performance.now() > patientUntil)
         throw new StartError(
           `Another \`npm start\` (process ${holder}) already runs on the data folder ${dataDir}: stop it first, or give this one another DATA_DIR and PORT.`,
         );
-      await rm(path, { force: true });
+      else await sleep(100);
     }
 }
 
