@@ -22,6 +22,7 @@ a { color: var(--accent) }
 code, .code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: .9375em; overflow-wrap: anywhere }
 pre.code, input.code { display: block; width: 100%; margin: 0; padding: .75rem; color: inherit; background: var(--field);
   border: 1px solid var(--line); border-radius: .5rem; white-space: pre-wrap }
+pre.code { margin-bottom: 1rem }
 .soft { color: var(--soft) } .small { font-size: .875rem } .good { color: var(--good) } .bad { color: var(--bad) }
 .note { padding: .75rem 1rem; border: 1px solid var(--line); border-left: .25rem solid var(--accent); border-radius: .5rem }
 .note.bad { border-left-color: var(--bad); color: inherit }

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import type { Sealer } from '#libs/sealing/sealing.ts';
+import { type Sealer, UnsealError } from '#libs/sealing/sealing.ts';
 import { reach } from './reach.ts';
 import { hashOf, isSame } from './secrets.ts';
 
@@ -65,7 +65,18 @@ export function createAttempts(redis: Redis, sealer: Sealer): Attempts {
         if (text === null) return 'unknown';
         const stored = StoredAttempt.parse(JSON.parse(text));
         if (browser === null || !isSame(hashOf(browser), stored.browser)) return 'other_browser';
-        return { codeVerifier: sealer.open(stored.codeVerifier, context(id)), purpose: stored.purpose };
+        const codeVerifier = openSealed(() => sealer.open(stored.codeVerifier, context(id)));
+        return codeVerifier === null ? 'unknown' : { codeVerifier, purpose: stored.purpose };
       }),
   };
+}
+
+/** null: the key is gone since; such an attempt is over. */
+function openSealed(open: () => string): string | null {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof UnsealError) return null;
+    throw error;
+  }
 }

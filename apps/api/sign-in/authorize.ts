@@ -19,11 +19,19 @@ export async function authorize(ctx: Context, provider: Provider): Promise<void>
     .filter((cookie) => !sessionCookie.test(cookie))
     .join('; ');
   await askProvider(provider, ctx);
-  const cookies = [ctx.response.get('Set-Cookie')].flat().filter((cookie) => cookie !== '');
-  ctx.set(
-    'Set-Cookie',
-    cookies.filter((cookie) => !sessionCookie.test(cookie)),
-  );
+  // A space as %20 is understood by every decoder, as + only by those of forms: `state` has to come back unharmed.
+  const [address, query] = headerLines(ctx, 'Location')[0]?.split('?') ?? [];
+  if (query !== undefined) ctx.set('Location', `${address}?${query.replaceAll('+', '%20')}`);
+  const cookies = headerLines(ctx, 'Set-Cookie');
+  if (cookies.length > 0)
+    ctx.set(
+      'Set-Cookie',
+      cookies.filter((cookie) => !sessionCookie.test(cookie)),
+    );
+}
+
+function headerLines(ctx: Context, name: string): string[] {
+  return [ctx.res.getHeader(name) ?? []].flat().map(String);
 }
 
 /** What is refused on a page of ours before oidc-provider would answer it with a redirect, and the default scope. */

@@ -56,7 +56,7 @@ export function createConsent(options: ConsentOptions): Consent {
       const rememberedFor = await findConsent(options, browser, interaction);
       if (accountId === undefined && rememberedFor !== null && !prompt.includes('consent'))
         return await toX(ctx, { interaction, approved: false, rememberedFor, xSignIn });
-      const account = accountId === undefined ? null : await accounts.find(accountId);
+      const account = accountId === undefined ? null : await reach(() => accounts.find(accountId));
       await render(ctx, interaction, account?.username ?? null, csrfToken(interaction, browser));
     },
     async decide(ctx) {
@@ -67,7 +67,7 @@ export function createConsent(options: ConsentOptions): Consent {
         throw new SignInFault('expired');
       if (sent.get('decision') !== 'approve') return await endInteraction(ctx, interaction, denied);
       const accountId = interaction.result?.login?.accountId;
-      const account = accountId === undefined ? null : await accounts.find(accountId);
+      const account = accountId === undefined ? null : await reach(() => accounts.find(accountId));
       if (account) return await complete(ctx, interaction, account);
       await toX(ctx, { interaction, approved: true, rememberedFor: null, xSignIn });
     },

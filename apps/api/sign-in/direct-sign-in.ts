@@ -2,7 +2,7 @@ import type { Context } from 'koa';
 import type { Account } from '#libs/accounts/account-store.ts';
 import { sendPage, wantsPage } from '../pages/page.ts';
 import { connectedPage } from '../pages/sign-in-pages.ts';
-import { xScopes } from './scope.ts';
+import { grantedScope, xScopes } from './scope.ts';
 import type { TokenDesk } from './tokens.ts';
 import type { XSignIn } from './x-sign-in.ts';
 
@@ -19,10 +19,10 @@ export async function startAuth(ctx: Context, xSignIn: XSignIn): Promise<void> {
 /** The end of a sign-in that began with `/startAuth`: tokens for a program, a page with a one-time code for a browser. */
 export async function answerDirect(ctx: Context, account: Account, desk: TokenDesk): Promise<void> {
   ctx.vary('Accept');
-  const scope = xScopes.filter((known) => account.scope.includes(known));
+  const scope = grantedScope(xScopes, account.scope);
   if (wantsPage(ctx)) {
     const oneTimeCode = await desk.oneTimeCode(account.id, scope);
-    const missing = xScopes.filter((known) => !account.scope.includes(known));
+    const missing = xScopes.filter((known) => !scope.includes(known));
     const { username, name } = account;
     sendPage(ctx, connectedPage({ username, name, oneTimeCode, minutes: 5, missing }));
     return;

@@ -46,10 +46,10 @@ export interface OidcStore {
  * Everything hangs on its grant: a token whose grant is gone is dead, so one deletion ends a whole family at once,
  * even a member that is being issued at this moment.
  */
-export function createOidcStore(redis: Redis, now: () => number = Date.now): OidcStore {
+export function createOidcStore(redis: Redis): OidcStore {
   const consumeRecord = prepareScript(redis, consumeLua);
   const extendRecord = prepareScript(redis, extendLua);
-  const seconds = () => Math.floor(now() / 1000);
+  const seconds = () => Math.floor(Date.now() / 1000);
   const keyOf = (kind: string, id: string) => `oauth:${kind}:${hashOf(id)}`;
   const grantsOf = (accountId: string) => `oauth:grants-of:${accountId}`;
 

@@ -6,7 +6,7 @@ export async function reach<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    if (cause instanceof errors.OIDCProviderError || cause instanceof ProblemError) throw cause;
+    if (isNotRedis(cause)) throw cause;
     throw new ProblemError(
       'unavailable',
       'Sign-in is not possible at the moment. Try again in a few seconds.',
@@ -16,4 +16,10 @@ export async function reach<T>(work: () => Promise<T>): Promise<T> {
       },
     );
   }
+}
+
+/** Answers that the work itself gave, and bugs: neither gets better by waiting. */
+function isNotRedis(error: unknown): boolean {
+  const kinds = [errors.OIDCProviderError, ProblemError, TypeError, RangeError, SyntaxError, ReferenceError];
+  return kinds.some((kind) => error instanceof kind);
 }

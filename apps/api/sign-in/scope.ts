@@ -1,5 +1,7 @@
-/** X's scopes that this server asks for, and therefore the only ones that our own tokens can carry. */
-export const xScopes = ['tweet.read', 'tweet.write', 'users.read', 'media.write', 'offline.access'] as const;
+import { requestedScope } from '#libs/x-api/oauth.ts';
+
+/** The scopes that our own tokens can carry: X's, as far as this server asks for them. */
+export const xScopes: readonly string[] = requestedScope;
 
 /** What X needs for a post with media (docs.x.com, OAuth 2.0: scopes of POST /2/tweets and of media upload). */
 const postingScopes = ['tweet.read', 'tweet.write', 'users.read', 'media.write'];
@@ -12,7 +14,7 @@ const postingScopes = ['tweet.read', 'tweet.write', 'users.read', 'media.write']
 export function planScope(requested: string | undefined): readonly string[] {
   const asked = (requested ?? '').split(' ').filter(Boolean);
   if (asked.length === 0) return xScopes;
-  const known = new Set(asked.filter((scope) => isXScope(scope)));
+  const known = new Set(asked.filter((scope) => xScopes.includes(scope)));
   if (known.size === 0) return [];
   if (known.has('tweet.write') || known.has('media.write'))
     for (const scope of postingScopes) known.add(scope);
@@ -20,11 +22,7 @@ export function planScope(requested: string | undefined): readonly string[] {
   return xScopes.filter((scope) => known.has(scope));
 }
 
-/** What is left of `planned` after the user's decision at X. */
+/** What is left of `planned` after the user's decision at X. X names nothing when it granted all (RFC 6749 section 5.1). */
 export function grantedScope(planned: readonly string[], grantedByX: readonly string[]): readonly string[] {
-  return planned.filter((scope) => grantedByX.includes(scope));
-}
-
-function isXScope(scope: string): boolean {
-  return xScopes.some((known) => known === scope);
+  return grantedByX.length === 0 ? planned : planned.filter((scope) => grantedByX.includes(scope));
 }

@@ -43,7 +43,6 @@ export interface SignInOptions {
   readonly oauth: XOAuth;
   readonly sealer: Sealer;
   readonly log: Log;
-  readonly now?: () => number;
 }
 
 export interface SignIn {
@@ -57,9 +56,9 @@ export interface SignIn {
 
 /** Our authorization server in front of X's. */
 export async function createSignIn(options: SignInOptions): Promise<SignIn> {
-  const { publicUrl, redis, accounts, oauth, log, secretKey, now } = options;
+  const { publicUrl, redis, accounts, oauth, log, secretKey } = options;
   const audiences = { rest: publicUrl, mcp: `${publicUrl}/mcp` };
-  const store = createOidcStore(redis, now);
+  const store = createOidcStore(redis);
   const provider = createAuthorizationServer({
     publicUrl,
     audiences,

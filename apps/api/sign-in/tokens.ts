@@ -34,9 +34,9 @@ export interface TokenDesk {
   /** Records what a client may do for an account; resolves to the grant's id. */
   grant(request: GrantRequest): Promise<string>;
   /** Tokens for a sign-in that no OAuth client began. */
-  mint(accountId: string, grantedByX: readonly string[]): Promise<OurTokens>;
+  mint(accountId: string, scope: readonly string[]): Promise<OurTokens>;
   /** A code that `POST /oauth/token` exchanges for such tokens, once and within five minutes. */
-  oneTimeCode(accountId: string, grantedByX: readonly string[]): Promise<string>;
+  oneTimeCode(accountId: string, scope: readonly string[]): Promise<string>;
   /** null for whatever is not a valid access token of this server. */
   findCaller(accessToken: string): Promise<Caller | null>;
 }
@@ -54,8 +54,9 @@ export function createTokenDesk({
 }): TokenDesk {
   const grant = async ({ accountId, clientId, planned, grantedByX, resources }: GrantRequest) => {
     const record = new provider.Grant({ accountId, clientId });
-    const granted = grantedScope(planned, grantedByX).join(' ');
-    const refused = planned.filter((scope) => !grantedByX.includes(scope)).join(' ');
+    const left = grantedScope(planned, grantedByX);
+    const granted = left.join(' ');
+    const refused = planned.filter((scope) => !left.includes(scope)).join(' ');
     // As scopes of the server and of each resource: oidc-provider looks at both, and asks again for what it misses.
     if (granted) record.addOIDCScope(granted);
     if (refused) record.rejectOIDCScope(refused);
@@ -67,27 +68,32 @@ export function createTokenDesk({
   };
 
   /** What tokens and codes of the own client have in common. */
-  const ownGrant = async (accountId: string, grantedByX: readonly string[]) => {
+  const ownGrant = async (accountId: string, scope: readonly string[]) => {
     const client = await provider.Client.find(ownClientId);
     if (!client) throw new Error('The own client is not registered');
-    const planned = [...grantedByX];
     const resources = [audiences.rest];
-    const grantId = await grant({ accountId, clientId: ownClientId, planned, grantedByX, resources });
-    return { client, accountId, grantId, gty: 'authorization_code', scope: planned.join(' ') };
+    const request = { accountId, clientId: ownClientId, planned: scope, grantedByX: scope, resources };
+    return {
+      client,
+      accountId,
+      grantId: await grant(request),
+      gty: 'authorization_code',
+      scope: scope.join(' '),
+    };
   };
 
   return {
     grant,
-    async mint(accountId, grantedByX) {
-      const common = await ownGrant(accountId, grantedByX);
+    async mint(accountId, scope) {
+      const common = await ownGrant(accountId, scope);
       const access = new provider.AccessToken({ ...common, aud: audiences.rest });
       const refresh = new provider.RefreshToken({ ...common, resource: audiences.rest, rotations: 0 });
       const [accessToken, refreshToken] = await Promise.all([access.save(), refresh.save()]);
       const expiresInSeconds = access.remainingTTL;
       return { accessToken, refreshToken, expiresInSeconds, expiresAt: Date.now() + expiresInSeconds * 1000 };
     },
-    async oneTimeCode(accountId, grantedByX) {
-      const common = await ownGrant(accountId, grantedByX);
+    async oneTimeCode(accountId, scope) {
+      const common = await ownGrant(accountId, scope);
       const redirectUri = ownRedirectUri(publicUrl);
       return new provider.AuthorizationCode({ ...common, redirectUri, resource: audiences.rest }).save();
     },

@@ -6,6 +6,7 @@ import type { TokenSet, XOAuth } from '#libs/x-api/oauth.ts';
 import type { XApi, XUser } from '#libs/x-api/x-api.ts';
 import type { Attempts, Purpose } from './attempts.ts';
 import type { BrowserCookie } from './browser.ts';
+import { reach } from './reach.ts';
 import { SignInFault } from './sign-in-fault.ts';
 
 /** The sign-in at X itself, whatever it is for. */
@@ -69,7 +70,7 @@ async function connect(
     const user = await askX(() => x.me({ token: tokenSet.accessToken }), options.log);
     if (!mayConnect(user, allowedXUsers))
       throw new SignInFault('account_not_allowed', { username: user.username });
-    const account = await accounts.connect(user, tokenSet);
+    const account = await reach(() => accounts.connect(user, tokenSet));
     stored = true;
     return account;
   } finally {
