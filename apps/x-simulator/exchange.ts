@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Middleware } from 'koa';
 import { writeAnswer } from './answer.ts';
 import { type Call, type Endpoint, matchEndpoint } from './endpoints.ts';
@@ -8,7 +9,7 @@ import { bearerOf, refuse, serveUser } from './guard.ts';
 import { Refusal, type Reply } from './refusals.ts';
 import { type RequestRecord, recordBody } from './requests.ts';
 import type { State } from './state.ts';
-import { closed, waitMs } from './wait.ts';
+import { closed, isDisconnect, waitMs } from './wait.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -75,6 +76,8 @@ class Exchange {
   readonly #fault: Fault;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  /** Kept here: a destroyed request no longer knows its socket. */
+  readonly #socket: Socket;
 
   constructor(
     state: State,
@@ -88,12 +91,13 @@ class Exchange {
     this.#fault = fault;
     this.#request = request;
     this.#response = response;
+    this.#socket = request.socket;
   }
 
   async play(endpoint: Endpoint, call: Omit<Call, 'body'>): Promise<void> {
     const startedAt = performance.now();
     const isAnswered = await this.#steps(endpoint, call).catch((error: unknown) => this.#note(error));
-    if (!isAnswered && this.#record.phase !== 'cut') this.#response.socket?.destroySoon();
+    if (!isAnswered && this.#record.phase !== 'cut') this.#socket.destroySoon();
     this.#record.durationMs = Math.round(performance.now() - startedAt);
     this.#enter(isAnswered ? 'answered' : 'cut');
   }
@@ -124,7 +128,7 @@ class Exchange {
     let length = 0;
     for await (const chunk of this.#request) {
       if (this.#fault.cut === 'reading') {
-        this.#request.socket.resetAndDestroy();
+        this.#socket.resetAndDestroy();
         return 'cut';
       }
       length += chunk.length;
@@ -170,14 +174,14 @@ class Exchange {
 
   /** A client that goes away is no bug; whatever else breaks an exchange is one. */
   #note(error: unknown): false {
-    if (!this.#request.destroyed)
+    if (!isDisconnect(error))
       this.#state.bugs.push(error instanceof Error ? error : new Error(String(error)));
     return false;
   }
 
   #reset(): boolean {
     this.#enter('cut');
-    this.#request.socket.resetAndDestroy();
+    this.#socket.resetAndDestroy();
     return false;
   }
 

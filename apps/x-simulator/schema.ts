@@ -16,8 +16,7 @@ function wordIssue(issue: Issue, body: unknown) {
   const value = valueAt(body, issue.path);
   const about = (message: string, at = path, shown = value) => ({
     message,
-    parameters:
-      at === '$' ? {} : { [at]: [typeof shown === 'string' ? shown : (JSON.stringify(shown) ?? '')] },
+    parameters: at === '$' ? {} : { [at]: [show(shown)] },
   });
   if (issue.code === 'unrecognized_keys') {
     const unknown = (key: string) =>
@@ -67,4 +66,13 @@ function valueAt(body: unknown, path: readonly PropertyKey[]): unknown {
   for (const key of path)
     value = typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
   return value;
+}
+
+/** A value as X repeats it: short, and whatever it is. */
+function show(value: unknown): string {
+  try {
+    return (typeof value === 'string' ? value : (JSON.stringify(value) ?? '')).slice(0, 1_000);
+  } catch {
+    return '[nested too deeply]';
+  }
 }

@@ -14,6 +14,7 @@ import { State } from './state.ts';
 import { createTimelineEndpoints } from './timeline.ts';
 import { createTweetEndpoints } from './tweets.ts';
 import { createUserEndpoints } from './users.ts';
+import { isDisconnect } from './wait.ts';
 
 const allScopes = ['tweet.read', 'tweet.write', 'users.read', 'media.write', 'offline.access'];
 
@@ -68,7 +69,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
 
 function createApp(state: State, faults: Faults, reset: () => Promise<void>): Koa {
   const app = new Koa();
-  app.on('error', (error: Error) => state.bugs.push(error));
+  app.on('error', (error: Error) => {
+    if (!isDisconnect(error)) state.bugs.push(error);
+  });
   app.use(
     serveX(state, faults, [
       ...createAuthorizeEndpoints(state),

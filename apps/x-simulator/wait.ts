@@ -13,3 +13,9 @@ export async function waitMs(ms: number, response: ServerResponse): Promise<void
   await Promise.race([promise, closed(response)]);
   clearTimeout(timer);
 }
+
+/** Whether an error only says that the client went away: that is no bug. */
+export function isDisconnect(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return /^(ECONNRESET|EPIPE|HPE_|ERR_STREAM_)/.test(code);
+}
