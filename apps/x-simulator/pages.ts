@@ -4,6 +4,7 @@ import Router from '@koa/router';
 import type { Context } from 'koa';
 import { pageHeaders } from './html.ts';
 import { liveScript, style } from './page-assets.ts';
+import { createSamples } from './samples.ts';
 import type { State } from './state.ts';
 import { renderTimeline } from './timeline-page.ts';
 
@@ -18,6 +19,7 @@ export function createPages(state: State): Router {
   router.get('/_simulator/live.js', (context) => asset(context, 'text/javascript', liveScript));
   router.get('/_simulator/events', (context) => streamEvents(state, context));
   router.get('/media/:id', (context) => sendMedia(state, context, context.params.id ?? ''));
+  router.use(createSamples().routes());
   return router;
 }
 

@@ -20,8 +20,8 @@ export function createSamples(): Router {
     const number = Number(context.params.number);
     const scene = scenes[number - 1];
     if (!scene) return;
-    let picture = drawn.get(number);
-    if (!picture) drawn.set(number, (picture = draw(number, scene)));
+    const picture = drawn.get(number) ?? draw(number, scene);
+    drawn.set(number, picture);
     context.type = 'image/jpeg';
     context.body = await picture;
   });
