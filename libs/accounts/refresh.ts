@@ -17,8 +17,8 @@ export interface TokenRecord {
 interface RefreshAttempt {
   /** '' when the last one was taken back and an earlier one is still open. */
   readonly id: string;
-  /** Epoch ms by Redis' clock. */
-  readonly startedAt: number;
+  /** How long ago it began, by Redis' clock. */
+  readonly ageMs: number;
   /** How often this refresh token may have reached X. */
   readonly presented: number;
 }
@@ -50,13 +50,12 @@ export function nextStep(
   const wantedMs = Math.max(need.minValidMs ?? 10 * 60_000, 1);
   if (leftMs >= (record.state === 'ok' ? wantedMs : Math.min(wantedMs, lastResortMs))) return 'use';
   if (record.refreshToken === null) return leftMs > 0 ? 'use' : 'dead';
-  return record.attempt && now < retryAt(record.attempt) ? 'later' : 'ask';
+  return record.attempt && record.attempt.ageMs < pauseMs(record.attempt) ? 'later' : 'ask';
 }
 
 /** The second presentation may follow at once: it tells whether X acted on the first. */
-function retryAt({ startedAt, presented }: RefreshAttempt): number {
-  if (presented < 2) return 0;
-  return startedAt + Math.min(firstPauseMs * 2 ** (presented - 2), longestPauseMs);
+function pauseMs({ presented }: RefreshAttempt): number {
+  return presented < 2 ? 0 : Math.min(firstPauseMs * 2 ** (presented - 2), longestPauseMs);
 }
 
 /**

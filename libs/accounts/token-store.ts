@@ -59,7 +59,12 @@ export function createTokenStore({ redis, sealer }: { redis: Redis; sealer: Seal
       const names = ['v', 'st', 'sealed', 'refresh_attempt', 'presented', 'started_at'] as const;
       const fields = await redis.hmget(accountKey(accountId), ...names);
       if (fields[0] === null) return null;
-      return toRecord(accountId, TokenFields.parse(fields), sealer);
+      const record = toRecord(accountId, TokenFields.parse(fields), sealer);
+      if (!record?.attempt) return record;
+      const [seconds, microseconds] = (await redis.time()).map(Number);
+      const time = (seconds ?? 0) * 1000 + (microseconds ?? 0) / 1000;
+      const ageMs = Math.max(0, time - Number(fields[5]));
+      return { ...record, attempt: { ...record.attempt, ageMs } };
     },
     async mark(accountId, { version, attempt, refreshToken }, attemptId, lock) {
       const digest = digestOf(refreshToken ?? '');
@@ -119,9 +124,9 @@ function toRecord(
   fields: z.output<typeof TokenFields>,
   sealer: Sealer,
 ): TokenRecord | null {
-  const [version, st, sealed, attemptId, presented, startedAt] = fields;
+  const [version, st, sealed, attemptId, presented] = fields;
   const state = states[st];
-  const attempt = presented > 0 ? { id: attemptId ?? '', presented, startedAt } : null;
+  const attempt = presented > 0 ? { id: attemptId ?? '', presented, ageMs: 0 } : null;
   if (state === 'dead' || sealed === null)
     return { version, state: 'dead', accessToken: '', refreshToken: null, expiresAt: 0, attempt };
   const tokens = openTokens(sealer, accountId, version, sealed);
