@@ -21,10 +21,10 @@ code { font-size: .8em; color: var(--quiet); }
 .text { white-space: pre-wrap; }
 .avatar { flex: none; width: 2.5rem; height: 2.5rem; border-radius: 50%; display: grid; place-items: center; background: var(--accent); color: var(--on-accent); font-weight: 700; }
 .media { display: grid; gap: 3px; margin: .6rem 0; border-radius: .9rem; overflow: hidden; border: 1px solid var(--line); }
-.media-2, .media-3, .media-4 { grid-template-columns: 1fr 1fr; }
+.media-2, .media-3, .media-4 { grid-template-columns: 1fr 1fr; grid-auto-rows: minmax(0, 1fr); aspect-ratio: 16 / 10; }
 .media-3 > :first-child { grid-row: span 2; }
-.media img, .media video { display: block; width: 100%; height: 100%; max-height: 32rem; object-fit: cover; background: #000; }
-.media-1 img, .media-1 video { object-fit: contain; height: auto; }
+.media img, .media video { display: block; width: 100%; height: 100%; min-height: 0; object-fit: cover; background: #000; }
+.media-1 img, .media-1 video { object-fit: contain; height: auto; max-height: 32rem; }
 .poll { list-style: none; padding: 0; margin: .6rem 0 .25rem; }
 .poll li { border: 1px solid var(--line); border-radius: .5rem; padding: .4rem .75rem; margin-bottom: .35rem; }
 blockquote { border-left: 3px solid var(--line); margin: .5rem 0; padding-left: .75rem; }
