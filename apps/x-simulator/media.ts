@@ -4,10 +4,11 @@ import type { UserCall, UserEndpoint } from './endpoints.ts';
 import { readOneShot, readSegment } from './media-body.ts';
 import { checkCategory, InitializeRequest, MetadataRequest, OneShotRequest } from './media-rules.ts';
 import type { Media } from './media-store.ts';
+import { judgeMedia } from './media-verdict.ts';
 import { renderMedia } from './media-view.ts';
 import { invalidRequest, mediaNotFound, Refusal, type Reply } from './refusals.ts';
 import { parseRequest } from './schema.ts';
-import { passesFor, recognise } from './sniff.ts';
+import { recognise } from './sniff.ts';
 import type { State } from './state.ts';
 
 /** `/2/media/…` (x-api/media): chunked and one-shot upload, status, alt text. */
@@ -88,26 +89,16 @@ async function finalize(state: State, call: UserCall): Promise<Reply> {
 
 /** Judges the assembled bytes and starts the processing, if the category has one. */
 async function accept(state: State, media: Media): Promise<void> {
-  const { now, mediaSeconds, processing, maxVideoSeconds } = state.settings;
+  const { now, mediaSeconds, processing } = state.settings;
   await state.media.assemble(media);
-  const isVideo = media.category.endsWith('video');
-  const isWhatItSays = media.sniffed !== null && passesFor(media.sniffed.mediaType, media.mediaType);
-  if (!isWhatItSays && !isVideo)
-    throw new Refusal({
-      status: 400,
-      body: 'media type unrecognized',
-      headers: { 'content-type': 'text/plain' },
-    });
+  const fault = await judgeMedia(state.settings, media);
+  if (fault === 'unrecognized') {
+    const headers = { 'content-type': 'text/plain' };
+    throw new Refusal({ status: 400, body: 'media type unrecognized', headers });
+  }
   media.expiresAt = now() + mediaSeconds * 1000;
-  media.isProcessed = (isVideo || media.category.endsWith('gif')) && processing.polls > 0;
-  if (isVideo && !isWhatItSays)
-    fail(media, { code: 1, name: 'InvalidMedia', message: 'Unsupported video format' });
-  else if ((media.sniffed?.durationMs ?? 0) > maxVideoSeconds * 1000)
-    fail(media, {
-      code: 3,
-      name: 'UnsupportedMedia',
-      message: `Duration exceeds max duration of ${Math.floor(maxVideoSeconds / 60)}.minutes+${maxVideoSeconds % 60}.seconds`,
-    });
+  media.isProcessed = /(video|gif)$/.test(media.category) && processing.polls > 0;
+  if (fault) fail(media, fault);
   else if (media.isProcessed) {
     media.phase = 'pending';
     media.checkAgainAt = now() + (processing.checkAfterSecs ?? 0) * 1000;
