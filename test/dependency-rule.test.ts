@@ -10,7 +10,7 @@ const nothingOfOurs = [] as const;
 /** Who may import whom, by folder; a folder may always import itself. */
 const allowed: Readonly<Record<string, readonly string[] | typeof all>> = {
   'apps/start': all,
-  'apps/demo': ['apps/start'],
+  'apps/demo': ['apps/start', 'libs/config'],
   'apps/api': [
     ...['libs/accounts', 'libs/config', 'libs/jobs', 'libs/log', 'libs/media', 'libs/problem', 'libs/redis'],
     ...['libs/run-app', 'libs/sealing', 'libs/spool', 'libs/x-api'],
@@ -85,8 +85,8 @@ interface Source {
   readonly text: string;
 }
 
-/** Tests and what only they use stand beside the code, and may use everything. */
-const isTest = (path: string) => /(\.test\.ts$|\/test-[^/]+$|^test\/|^bench\/)/.test(path);
+/** Tests and what only they use (`test-….ts`, `…-rig.ts`) stand beside the code, and may use everything. */
+const isTest = (path: string) => /(\.test\.ts$|-rig\.ts$|\/test-[^/]+$|^test\/|^bench\/)/.test(path);
 const folderOf = (path: string) => /^(apps|libs)\/[^/]+|^test|^bench/.exec(path)?.[0] ?? '';
 
 function importsOf({ text }: Source): string[] {

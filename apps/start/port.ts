@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { StartError } from './start-error.ts';
 
 /**
@@ -22,6 +24,21 @@ export async function checkPort(host: string, port: number): Promise<void> {
   throw new StartError(
     `This machine cannot listen on ${host} (${failure}): HOST must name an address of it.`,
   );
+}
+
+/**
+ * The port to listen on. Any free one (0) means the one of the start before when that is still free: tokens and
+ * links that were handed out name it.
+ */
+export async function choosePort(port: number, dataDir: string): Promise<number> {
+  if (port !== 0) return port;
+  const earlier = Number(await readFile(join(dataDir, 'port'), 'utf8').catch(() => 0));
+  return Number.isInteger(earlier) && earlier > 0 && (await isPortFree(earlier)) ? earlier : 0;
+}
+
+/** Keeps the port that was taken for the next start. */
+export async function rememberPort(port: number, dataDir: string): Promise<void> {
+  await writeFile(join(dataDir, 'port'), String(port));
 }
 
 /** Whether nobody listens on this loopback port. */

@@ -6,7 +6,7 @@ import { type Child, startChild } from './child.ts';
 import { lockDataDir } from './data-dir-lock.ts';
 import { startEmbeddedRedis } from './embedded-redis.ts';
 import { loadGeneratedKeys } from './generated-keys.ts';
-import { checkPort, isPortFree } from './port.ts';
+import { checkPort, choosePort, isPortFree, rememberPort } from './port.ts';
 import { waitUntilReady } from './ready.ts';
 import { StartError } from './start-error.ts';
 
@@ -68,9 +68,11 @@ export async function startAll({ config, environment, print, signal }: StartOpti
   const simulatorUrl = simulator === null ? null : new URL(await simulator.listening).origin;
   const x = simulatorUrl === null ? {} : sandboxVariables(simulatorUrl, config);
   const common = { ...secrets, REDIS_URL: redisUrl, ...x };
-  const api = run('api', 'api', (url) => ({ ...common, ...(url && { PORT: new URL(url).port }) }));
+  const firstPort = await choosePort(config.http.port, dataDir);
+  const api = run('api', 'api', (url) => ({ ...common, PORT: url ? new URL(url).port : String(firstPort) }));
   run('worker', 'worker', () => common, false);
   const { port } = new URL(await api.listening);
+  await rememberPort(Number(port), dataDir);
   await waitUntilReady({ url: `http://${localName(config.http.host)}:${port}`, say, signal });
   const running = stack.move();
   return {
