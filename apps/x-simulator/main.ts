@@ -2,7 +2,8 @@ import { startSimulator } from './simulator.ts';
 
 const { PORT = '5001', HOST = '127.0.0.1' } = process.env;
 const simulator = await startSimulator({ port: Number(PORT), host: HOST }).catch((error: Error) => {
-  process.stderr.write(`The X simulator cannot listen on ${HOST}:${PORT}: ${error.message}\n`);
+  const reason = 'code' in error && error.code === 'EADDRINUSE' ? 'it is taken.' : error.message;
+  process.stderr.write(`The X simulator cannot listen on ${HOST}:${PORT}: ${reason}\n`);
   process.exit(1);
 });
 process.stdout.write(

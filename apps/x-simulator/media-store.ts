@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdtemp, open, readFile, rename, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ledger } from './ledger.ts';
+import { createMediaFolder } from './media-folder.ts';
 import type { Settings } from './settings.ts';
 import { type Sniffed, sniff } from './sniff.ts';
 
@@ -75,7 +75,7 @@ export class MediaStore {
   async create(
     upload: Pick<Media, 'ownerId' | 'additionalOwners' | 'mediaType' | 'category' | 'totalBytes'>,
   ): Promise<Media> {
-    this.#folder ??= mkdtemp(join(tmpdir(), 'x-simulator-'));
+    this.#folder ??= createMediaFolder();
     const id = this.#nextId();
     const media: Media = {
       ...upload,

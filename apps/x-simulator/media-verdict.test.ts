@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import sharp from 'sharp';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createRawClient, pick, type RawClient } from './raw-client.ts';
@@ -22,7 +22,6 @@ const png = () =>
     .png()
     .toBuffer();
 const ftyp = Buffer.from('000000146674797069736f6d0000020069736f6d', 'hex');
-const _sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 
 function box(name: string, body: Buffer): Buffer {
   const header = Buffer.alloc(8);
@@ -39,19 +38,6 @@ function mp4(seconds: number): Buffer {
   return Buffer.concat([ftyp, box('mdat', randomBytes(5_000)), box('moov', box('mvhd', mvhd))]);
 }
 
-async function _initialize(
-  bytes: number,
-  mediaType = 'image/png',
-  category = 'tweet_image',
-): Promise<string> {
-  const body = { media_type: mediaType, media_category: category, total_bytes: bytes };
-  const { json } = await ada.post('/2/media/upload/initialize', body);
-  return String(pick(json, 'data', 'id'));
-}
-
-const _append = (id: string, index: number, bytes: Buffer) =>
-  ada.post(`/2/media/upload/${id}/append`, { segment_index: index, media: bytes.toString('base64') });
-const _finalize = (id: string) => ada.post(`/2/media/upload/${id}/finalize`, {});
 const status = (id: string) => ada.get(`/2/media/upload?media_id=${id}&command=STATUS`);
 const post = (...ids: string[]) => ada.post('/2/tweets', { media: { media_ids: ids } });
 const message = (json: unknown) => pick(json, 'errors', 0, 'message');

@@ -25,21 +25,6 @@ const png = () =>
 const ftyp = Buffer.from('000000146674797069736f6d0000020069736f6d', 'hex');
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 
-function box(name: string, body: Buffer): Buffer {
-  const header = Buffer.alloc(8);
-  header.writeUInt32BE(body.length + 8);
-  header.write(name, 4, 'latin1');
-  return Buffer.concat([header, body]);
-}
-
-/** The smallest file that says of itself to be a video of so many seconds. */
-function _mp4(seconds: number): Buffer {
-  const mvhd = Buffer.alloc(100);
-  mvhd.writeUInt32BE(1_000, 12);
-  mvhd.writeUInt32BE(seconds * 1_000, 16);
-  return Buffer.concat([ftyp, box('mdat', randomBytes(5_000)), box('moov', box('mvhd', mvhd))]);
-}
-
 async function initialize(bytes: number, mediaType = 'image/png', category = 'tweet_image'): Promise<string> {
   const body = { media_type: mediaType, media_category: category, total_bytes: bytes };
   const { json } = await ada.post('/2/media/upload/initialize', body);
@@ -50,7 +35,6 @@ const append = (id: string, index: number, bytes: Buffer) =>
   ada.post(`/2/media/upload/${id}/append`, { segment_index: index, media: bytes.toString('base64') });
 const finalize = (id: string) => ada.post(`/2/media/upload/${id}/finalize`, {});
 const status = (id: string) => ada.get(`/2/media/upload?media_id=${id}&command=STATUS`);
-const _post = (...ids: string[]) => ada.post('/2/tweets', { media: { media_ids: ids } });
 const message = (json: unknown) => pick(json, 'errors', 0, 'message');
 
 test('INITIALIZE answers id, key and lifetime, and refuses what X refuses', async () => {

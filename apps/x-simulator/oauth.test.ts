@@ -56,35 +56,6 @@ const exchange = (code: string) => ({
   client_id: 'app',
 });
 
-test('a denial goes back with access_denied and the state', async () => {
-  const back = await simulator.authorize(authorizeUrl(), { decision: 'deny' });
-  expect(back.href).toBe(`${redirectUri}?error=access_denied&state=the+state`);
-});
-
-test.each([
-  ['client_id', { client_id: null }],
-  ['response_type', { response_type: 'token' }],
-  ['redirect_uri', { redirect_uri: 'http://app.example/callback' }],
-  ['scope', { scope: 'tweet.read everything' }],
-  ['state', { state: 'x'.repeat(501) }],
-  ['code_challenge', { code_challenge: null }],
-  ['code_challenge_method', { code_challenge_method: 'S512' }],
-])('a wrong %s shows an error page and redirects nowhere', async (_name, change) => {
-  const answer = await createRawClient(simulator.url, null).get(
-    authorizeUrl(change).slice(simulator.url.length),
-  );
-  expect(answer.status).toBe(400);
-  expect(answer.headers.get('location')).toBeNull();
-  expect(answer.text).toContain('Something went wrong');
-  await expect(simulator.authorize(authorizeUrl(change))).rejects.toThrow('error page');
-});
-
-test('the authorize page escapes what the app sends', async () => {
-  const url = authorizeUrl({ client_id: '"><script>alert(1)</script>' });
-  const { text } = await createRawClient(simulator.url, null).get(url.slice(simulator.url.length));
-  expect(text).not.toContain('<script>alert');
-});
-
 test('a code gives tokens once', async () => {
   const code = await newCode();
   const first = await token(exchange(code));
