@@ -112,6 +112,16 @@ describe('a post', () => {
     expect(tweets.map((tweet) => tweet.replyTo ?? null)).toEqual([null, tweets[0]?.id, tweets[1]?.id]);
   });
 
+  it('goes out after the earlier ones of its account, in the order of acceptance', async () => {
+    const session = await system.connect('sandbox_cleo');
+    const texts = Array.from({ length: 12 }, (_, index) => `Number ${index} of a burst`);
+    const jobs: string[] = [];
+    for (const text of texts) jobs.push((await session.request('POST', '/postTweet', { text })).body.job_id);
+    for (const jobId of jobs) expect((await session.ended(jobId)).status).toBe('published');
+    const posted = system.simulator.state.tweets.visible(session.account.id).toReversed();
+    expect(posted.map((tweet) => tweet.text)).toEqual(texts);
+  });
+
   it('that X refuses fails at once with the reason of X', async () => {
     const session = await system.connect();
     const job = await session.post({ text: 'A reply to nothing', reply_to_tweet_id: '1' });

@@ -46,9 +46,9 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const redirectUri = config.x.redirectUri ?? `${publicUrl}/callback`;
   const oauth = createXOAuth({ ...config.x, redirectUri });
   const spool = stack.use(await openSpool(join(config.dataDir, 'spool'), sealer));
-  const jobs = createJobStore({ redis, sealer });
-  const uploads = createUploadStore({ redis });
   const wakeUps = stack.use(createWakeUps({ redis }));
+  const jobs = createJobStore({ redis, sealer, onTurn: (jobId) => void wakeUps.turn(jobId).catch(() => {}) });
+  const uploads = createUploadStore({ redis });
   const readiness = createReadiness({ redis, stopping: stopping.signal });
   const changes = await followJobChanges({ subscriber, jobs });
   const signIn = await createSignIn({

@@ -4,7 +4,8 @@
  */
 export function createLease(lockMs: number, now: () => number = () => performance.now()) {
   const confirmedAt = new Map<string, number>();
-  const marginMs = 10_000;
+  // Two thirds, because a renewal is due after half of it: one that is late must show before the lock is gone.
+  const heldForMs = (lockMs * 2) / 3;
   return {
     begin(id: string | undefined): void {
       if (id !== undefined) confirmedAt.set(id, now());
@@ -14,7 +15,7 @@ export function createLease(lockMs: number, now: () => number = () => performanc
     },
     holds(id: string | undefined): boolean {
       const at = id === undefined ? undefined : confirmedAt.get(id);
-      return at !== undefined && now() - at < lockMs - marginMs;
+      return at !== undefined && now() - at < heldForMs;
     },
     end(id: string | undefined): void {
       if (id !== undefined) confirmedAt.delete(id);

@@ -16,33 +16,47 @@ import { replayOutcomes } from '#libs/publish/replay-outcomes.ts';
 import { runItem } from '#libs/publish/run-item.ts';
 import { runTweet } from '#libs/publish/run-tweet.ts';
 import { sweep } from '#libs/publish/sweep.ts';
-import { connectRedis } from '#libs/redis/connect.ts';
+import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { openSpool } from '#libs/spool/spool.ts';
 import { createXApi } from '#libs/x-api/client.ts';
 import { createXOAuth } from '#libs/x-api/oauth.ts';
 import { createLease } from './lease.ts';
+import { type Trust, watchTrust } from './trust.ts';
 
-const lockMs = 30_000;
-const sweepEveryMs = 10_000;
+/** How soon somebody else goes on where a worker was lost. */
+export interface WorkerTimings {
+  /** How long the queue keeps an entry for a worker that says nothing. */
+  readonly lockMs: number;
+  /** How often the queue is searched for entries whose worker says nothing. */
+  readonly stalledEveryMs: number;
+  readonly sweepEveryMs: number;
+}
+
+const usualTimings: WorkerTimings = { lockMs: 30_000, stalledEveryMs: 15_000, sweepEveryMs: 10_000 };
 
 export interface RunningWorker extends AsyncDisposable {
   readonly queues: readonly QueueName[];
 }
 
 /** Starts serving the configured queues; disposing of it lets running work reach its next boundary first. */
-export async function startWorker(config: Config, log: Log): Promise<RunningWorker> {
+export async function startWorker(
+  config: Config,
+  log: Log,
+  timings: WorkerTimings = usualTimings,
+): Promise<RunningWorker> {
   if (!config.redisUrl) throw new TypeError('a worker needs a Redis');
   await using stack = new AsyncDisposableStack();
   await mkdir(config.dataDir, { recursive: true });
   const redis = stack.use(await connectRedis(config.redisUrl, 'wait'));
   const deps = await createDeps(config, log, redis, stack);
   await replayOutcomes(deps);
+  const trust = stack.use(await watchTrust({ redis, jobs: deps.jobs, dataDir: config.dataDir, log }));
   const stopping = new AbortController();
 
   for (const queue of config.worker.queues)
-    stack.use(serve(queue, config, deps, stopping.signal, log, redis));
-  const timer = setInterval(() => void sweepOnce(deps, log), sweepEveryMs);
+    stack.use(serve({ queue, config, deps, stopping: stopping.signal, trust, log, redis, timings }));
+  const timer = setInterval(() => void sweepOnce(deps, log), timings.sweepEveryMs);
   void sweepOnce(deps, log);
   stack.defer(() => clearInterval(timer));
   // Disposed of first: work in progress hears of it before the queues wait for it.
@@ -54,11 +68,12 @@ export async function startWorker(config: Config, log: Log): Promise<RunningWork
 async function createDeps(
   config: Config,
   log: Log,
-  redis: Awaited<ReturnType<typeof connectRedis>>,
+  redis: RedisConnection,
   stack: AsyncDisposableStack,
 ): Promise<PublishDeps> {
   const sealer = createSealer(config.secrets.tokenKeys);
-  const jobs = createJobStore({ redis, sealer });
+  const wakeUps = stack.use(createWakeUps({ redis }));
+  const jobs = createJobStore({ redis, sealer, onTurn: (jobId) => void wakeUps.turn(jobId).catch(() => {}) });
   const x = stack.use(createXApi({ apiUrl: config.x.apiUrl }));
   const spool = stack.use(await openSpool(join(config.dataDir, 'spool'), sealer));
   const oauth = createXOAuth({ ...config.x, redirectUri: config.x.redirectUri ?? '' });
@@ -74,7 +89,7 @@ async function createDeps(
     vault,
     mediaStore,
     uploads,
-    wakeUps: stack.use(createWakeUps({ redis })),
+    wakeUps,
     gate: createGate({ redis }),
     fetcher: stack.use(
       createMediaFetcher({ trustedHosts: config.mediaTrustedHosts, ownHosts: ownHosts(config) }),
@@ -89,22 +104,27 @@ function ownHosts(config: Config): string[] {
   return config.http.publicUrl ? [new URL(config.http.publicUrl).host] : [];
 }
 
+interface ServeOptions {
+  readonly queue: QueueName;
+  readonly config: Config;
+  readonly deps: PublishDeps;
+  readonly stopping: AbortSignal;
+  readonly trust: Trust;
+  readonly log: Log;
+  readonly redis: RedisConnection;
+  readonly timings: WorkerTimings;
+}
+
 /** One BullMQ worker on one queue: each entry is a wake-up for a run, and goes back to sleep when the run says so. */
-function serve(
-  queue: QueueName,
-  config: Config,
-  deps: PublishDeps,
-  stopping: AbortSignal,
-  log: Log,
-  redis: Awaited<ReturnType<typeof connectRedis>>,
-): AsyncDisposable {
+function serve({ queue, config, deps, stopping, trust, log, redis, timings }: ServeOptions): AsyncDisposable {
+  const { lockMs, stalledEveryMs } = timings;
   const lease = createLease(lockMs);
   const worker = new Worker<WakeUpData>(
     queue,
     async (entry, token, signal) => {
       const context: RunContext = {
         signal: signal ? AbortSignal.any([signal, stopping]) : stopping,
-        mayAct: () => !stopping.aborted && lease.holds(entry.id),
+        mayAct: () => !stopping.aborted && trust.holds() && lease.holds(entry.id),
       };
       lease.begin(entry.id);
       try {
@@ -118,7 +138,7 @@ function serve(
       connection: redis,
       concurrency: config.worker.concurrency,
       lockDuration: lockMs,
-      stalledInterval: 15_000,
+      stalledInterval: stalledEveryMs,
       maxStalledCount: 2,
       // Shorter blocking reads notice sooner that the worker should stop.
       drainDelay: 5,

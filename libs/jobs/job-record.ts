@@ -25,6 +25,8 @@ export interface JobPatch {
   readonly failingSince?: number | null;
   readonly renewedToken?: boolean;
   readonly createdWithoutId?: boolean;
+  /** Only ever taken back here; `distrust` sets it. */
+  readonly reconcile?: null;
   readonly notBefore?: number | null;
   readonly waitReason?: WaitReason | null;
   readonly error?: JobError | null;
@@ -55,6 +57,7 @@ const fieldNames = {
   failingSince: 'failing_since',
   renewedToken: 'renewed_token',
   createdWithoutId: 'created_without_id',
+  reconcile: 'reconcile',
   notBefore: 'not_before',
   waitReason: 'wait_reason',
   error: 'error',
@@ -119,6 +122,7 @@ const Fields = z.object({
   failing_since: optionalTime,
   renewed_token: flag,
   created_without_id: flag,
+  reconcile: flag,
   not_before: optionalTime,
   wait_reason: z
     .string()
@@ -160,6 +164,7 @@ export function parseJob(fields: Readonly<Record<string, string>>): Job {
     failingSince: parsed.failing_since,
     renewedToken: parsed.renewed_token,
     createdWithoutId: parsed.created_without_id,
+    reconcile: parsed.reconcile,
     notBefore: parsed.not_before,
     waitReason: parsed.wait_reason,
     acceptedAt: parsed.accepted_at,

@@ -70,7 +70,14 @@ function idempotencyKeyOf(request: Pick<AcceptRequest, 'accountId' | 'clientId'>
   return `idem:${request.accountId}:${request.clientId}:${createHash('sha256').update(key).digest('base64url')}`;
 }
 
-export function createJobStore({ redis, sealer }: { redis: Redis; sealer: Sealer }) {
+interface JobStoreOptions {
+  readonly redis: Redis;
+  readonly sealer: Sealer;
+  /** Hears of the job whose turn it is among the posts of its account, after another has left its place. */
+  readonly onTurn?: (jobId: string) => void;
+}
+
+export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOptions) {
   const script = (name: string, flags = ''): Script =>
     prepareScript(
       redis,
@@ -116,7 +123,16 @@ export function createJobStore({ redis, sealer }: { redis: Redis; sealer: Sealer
         listKey(accountId),
         `open:${accountId}`,
       ],
-      [jobId, JSON.stringify(fields), fingerprint, look ? 1 : 0, recentMs, request.maxOpenJobs],
+      [
+        jobId,
+        JSON.stringify(fields),
+        fingerprint,
+        look ? 1 : 0,
+        recentMs,
+        request.maxOpenJobs,
+        items.length === 0 && order.publishAt === null ? 1 : 0,
+        accountId,
+      ],
     )) as [string, string, number];
     switch (outcome) {
       case 'new':
@@ -184,6 +200,8 @@ export function createJobStore({ redis, sealer }: { redis: Redis; sealer: Sealer
         due: true,
         deadline: true,
         unsent: true,
+        turn: true,
+        trusted: true,
       }[guard];
       if (value === undefined) throw new TypeError(`The move ${name} needs ${guard}`);
       wanted[guard] = value;
@@ -208,7 +226,8 @@ export function createJobStore({ redis, sealer }: { redis: Redis; sealer: Sealer
           retentionMs,
         }),
       ],
-    )) as [number, number | string];
+    )) as [number, number | string, string];
+    if (answer[0] > 0 && answer[2]) onTurn(answer[2]);
     return answer[0] > 0 ? { done: true, at: Number(answer[1]) } : { done: false, reason: String(answer[1]) };
   }
 
@@ -265,6 +284,15 @@ export function createJobStore({ redis, sealer }: { redis: Redis; sealer: Sealer
     /** The record is gone (expired or wiped): nothing is left to look at. */
     forget: async (jobId: string) => {
       await redis.zrem(openKey, jobId);
+    },
+    /** Redis went back in time: every open job has to be looked for on X before it is sent. Resolves to how many. */
+    distrust: async (): Promise<number> => {
+      const ids = await redis.zrange(openKey, '0', '-1');
+      for (const jobId of ids) {
+        const known = (await redis.exists(recordKey(jobId))) === 1;
+        if (known) await redis.hset(recordKey(jobId), { reconcile: '1' });
+      }
+      return ids.length;
     },
     openJobs: async (accountId: string) => await redis.scard(`open:${accountId}`),
     openJobIds: async (accountId: string) => await redis.smembers(`open:${accountId}`),

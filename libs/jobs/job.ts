@@ -142,6 +142,8 @@ export interface Job {
   readonly renewedToken: boolean;
   /** X said that it created the present post, and not which id it has: it is never sent again. */
   readonly createdWithoutId: boolean;
+  /** Redis went back in time after this was written: X is asked first whether it has the post. */
+  readonly reconcile: boolean;
   readonly notBefore: number | null;
   readonly waitReason: WaitReason | null;
   readonly acceptedAt: number;

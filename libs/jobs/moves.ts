@@ -5,9 +5,10 @@ import type { JobState } from './job.ts';
  * `owner`: this worker run still holds the job. `attempt`: the record's attempt is the one this answer is about.
  * `due`: neither a wait nor the due time lies ahead, and the job has not expired. `deadline`: the time to begin the
  * request is over. `unsent`: no attempt with an unknown outcome was made and nothing of it is live.
- * `cursor`: it is still about the post of the order that was read.
+ * `cursor`: it is still about the post of the order that was read. `turn`: no earlier post of the account is ready or
+ * being sent. `trusted`: Redis has not gone back in time since the record was last checked against X.
  */
-export type Guard = 'owner' | 'attempt' | 'due' | 'deadline' | 'unsent' | 'cursor';
+export type Guard = 'owner' | 'attempt' | 'due' | 'deadline' | 'unsent' | 'cursor' | 'turn' | 'trusted';
 
 export interface Move {
   readonly from: readonly JobState[];
@@ -35,7 +36,12 @@ export const moves = {
   /** Every media item is at X (or there is none). */
   prepared: { from: ['accepted'], to: 'ready', guards: [], evenWhenFull: false },
   /** The intent, durable before the request: from here on the post may exist. */
-  beginSend: { from: ['ready'], to: 'sending', guards: ['owner', 'cursor', 'due'], evenWhenFull: false },
+  beginSend: {
+    from: ['ready'],
+    to: 'sending',
+    guards: ['owner', 'cursor', 'due', 'trusted', 'turn'],
+    evenWhenFull: false,
+  },
   /** Proof that the request never left, or an answer that promises nothing was created (401, 402, 429). */
   notCreated: {
     from: ['sending', 'confirming'],
@@ -66,6 +72,8 @@ export const moves = {
   },
   /** The answer says nothing about whether the post exists. */
   outcomeUnknown: { from: ['sending'], to: 'confirming', guards: ['attempt', 'cursor'], evenWhenFull: true },
+  /** Redis went back in time: the post may be on X although the record knows of no attempt. Look before sending. */
+  lookFirst: { from: ['ready'], to: 'confirming', guards: ['owner', 'cursor'], evenWhenFull: true },
   /** Whoever was sending has not said how it went. */
   deadlinePassed: { from: ['sending'], to: 'confirming', guards: ['deadline'], evenWhenFull: true },
   /** Surely absent, first attempt: send once more. */

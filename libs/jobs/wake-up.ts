@@ -59,9 +59,22 @@ export function createWakeUps({ redis, now = Date.now }: { redis: Redis; now?: (
     await add(jobId, wake);
   }
 
+  /** It is this job's turn now: its entry sleeps, or is about to. */
+  async function turn(jobId: string): Promise<void> {
+    const entry = await queues.tweets.getJob(entryId(jobId, {}));
+    const promoted =
+      entry &&
+      (await entry.promote().then(
+        () => true,
+        () => false,
+      ));
+    if (!promoted) await add(jobId, { round: `t${now()}` });
+  }
+
   return {
     add,
     again,
+    turn,
     queues,
     [Symbol.asyncDispose]: async () => {
       await Promise.all(Object.values(queues).map((queue) => queue.close()));

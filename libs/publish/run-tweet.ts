@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { hasEnded, isClosed, type Job } from '#libs/jobs/job.ts';
+import { redisNow } from '#libs/jobs/job-record.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import { confirm, observe, unknownOutcome } from './confirm.ts';
+import { noObservation } from './confirm-plan.ts';
 import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
 import { uploadAgain } from './record-outcome.ts';
 import { itemsOfPost, sendTweet } from './send-tweet.ts';
@@ -40,9 +42,15 @@ export async function runTweet(deps: PublishDeps, jobId: string, run: RunContext
             return null;
           }
           if (await mediaNeedsUpload(deps, job, order, owner, now)) return null;
+          if (job.reconcile) {
+            await lookFirst(deps, job, owner);
+            break;
+          }
           const sent = await sendTweet(deps, job, order, { ...run, owner, rejectedToken });
           rejectedToken = sent.rejectedToken;
           // Redis' clock is behind ours: its word on what is due counts.
+          // Another post of the account goes first, and wakes this one when it is through.
+          if (sent.refused === 'turn') return await sleep(deps, job, owner, now + 2000);
           if (sent.refused === 'due') return await sleep(deps, job, owner, now + 500);
           if (sent.verdict === null && sent.refused !== 'expired') return now + 500;
           break;
@@ -82,6 +90,24 @@ async function handBack(deps: PublishDeps, job: Job, owner: string): Promise<Run
     checkAfterMs: 1000,
   });
   return (deps.now ?? Date.now)();
+}
+
+/** After a loss of Redis' memory: the record is taken for one attempt of unknown outcome, begun when it was accepted. */
+async function lookFirst(deps: PublishDeps, job: Job, owner: string): Promise<void> {
+  await deps.jobs.move(job.id, 'lookFirst', {
+    owner,
+    cursor: job.cursor,
+    checkAfterMs: 5000,
+    patch: {
+      attemptId: randomUUID(),
+      intentAt: redisNow(),
+      firstIntentAt: job.acceptedAt,
+      openAttempts: job.openAttempts,
+      observation: noObservation,
+      reconcile: null,
+      starts: 0,
+    },
+  });
 }
 
 async function sleep(deps: PublishDeps, job: Job, owner: string, until: number): Promise<RunResult> {

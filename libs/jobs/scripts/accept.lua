@@ -1,6 +1,7 @@
 -- Accepts a job: claims its idempotency key and its content, writes the record and lists it as open, all or none.
 -- KEYS: record, idempotency key ('' without one), recent content, open jobs, jobs of the account, open jobs of the account
--- ARGV: job id, fields as a JSON object, fingerprint, 1 to look for recent content, its window in ms, most open jobs
+-- ARGV: job id, fields as a JSON object, fingerprint, 1 to look for recent content, its window in ms, most open jobs,
+--   1 when nothing has to be prepared or waited for, account id
 -- Answers {outcome, job id | count, open jobs of the account}: new, replay, reused, recent, too_many.
 local id, fingerprint = ARGV[1], ARGV[3]
 local time = redis.call('TIME')
@@ -39,6 +40,8 @@ redis.call('SET', KEYS[3], id, 'PX', ARGV[5])
 redis.call('ZADD', KEYS[4], now + 8000, id)
 redis.call('ZADD', KEYS[5], sequence, id)
 redis.call('SADD', KEYS[6], id)
+-- With nothing to prepare it could be sent at once: from here on it has its place among the account's posts.
+if ARGV[7] == '1' then redis.call('ZADD', 'lane:' .. ARGV[8], sequence, id) end
 -- The list outlives the records: forget its oldest entries whose record has expired.
 for _, old in ipairs(redis.call('ZRANGE', KEYS[5], 0, 1)) do
   if redis.call('EXISTS', 'job:' .. old) == 0 then redis.call('ZREM', KEYS[5], old) end

@@ -2,16 +2,17 @@
 -- KEYS: record, open jobs
 -- ARGV: the move as JSON: {id, moveId, from, to, guards{owner, attempt, cursor, due, deadline, unsent}, set{}, del[],
 --   bumpFence, checkAt | checkAfterMs, tweet{id, claim}, retentionMs}
--- Answers {1, now} done, {2, now} done before by this very call, {0, reason, state}.
+-- Answers {1, now, id of the job whose turn it is now or ''} done, {2, now, ''} done before by this very call,
+-- {0, reason, state}.
 local move = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local record = redis.call('HMGET', KEYS[1], 'state', 'owner', 'attempt_id', 'cursor', 'last_move', 'not_before',
-  'publish_at', 'expires_at', 'deadline_at', 'open_attempts', 'account', 'idem', 'tweets')
+  'publish_at', 'expires_at', 'deadline_at', 'open_attempts', 'account', 'idem', 'tweets', 'sequence', 'reconcile')
 local state = record[1]
 if not state then return {0, 'gone', ''} end
 -- The client re-sends a script whose answer was lost: its own write must not look like somebody else's.
-if record[5] == move.moveId then return {2, now} end
+if record[5] == move.moveId then return {2, now, ''} end
 
 local allowed = false
 for _, from in ipairs(move.from) do allowed = allowed or from == state end
@@ -26,6 +27,19 @@ if guards.due and record[8] and record[8] ~= '' and not after(record[8]) then re
 if guards.deadline and after(record[9]) then return {0, 'deadline', state} end
 if guards.unsent and (tonumber(record[10] or '0') > 0 or (record[13] and record[13] ~= '')) then
   return {0, 'unsent', state}
+end
+if guards.trusted and record[15] then return {0, 'trusted', state} end
+-- The posts of one account go out one at a time, in the order of their acceptance: the lane holds those that could.
+local lane = 'lane:' .. record[11]
+if guards.turn then
+  redis.call('ZADD', lane, record[14], move.id)
+  local head = redis.call('ZRANGE', lane, 0, 0)[1]
+  while head ~= move.id do
+    local other = redis.call('HGET', 'job:' .. head, 'state')
+    if other == 'ready' or other == 'sending' or other == 'accepted' then return {0, 'turn', state} end
+    redis.call('ZREM', lane, head)
+    head = redis.call('ZRANGE', lane, 0, 0)[1]
+  end
 end
 
 local to = move.to == 'same' and state or move.to
@@ -73,5 +87,11 @@ elseif state == 'unconfirmed' then
   redis.call('PERSIST', KEYS[1])
   if idem and idem ~= '' then redis.call('PERSIST', idem) end
 end
+local following = ''
+if to == 'ready' and not after(record[7]) then
+  redis.call('ZADD', lane, record[14], move.id)
+elseif to ~= 'ready' and to ~= 'sending' and to ~= state and redis.call('ZREM', lane, move.id) == 1 then
+  following = redis.call('ZRANGE', lane, 0, 0)[1] or ''
+end
 redis.call('PUBLISH', 'jobs:changed', move.id)
-return {1, now}
+return {1, now, following}

@@ -1,0 +1,57 @@
+import { join } from 'node:path';
+import type { JobStore } from '#libs/jobs/job-store.ts';
+import type { Log } from '#libs/log/log.ts';
+import type { RedisConnection } from '#libs/redis/connect.ts';
+import { createEpochWatch } from '#libs/redis/epoch.ts';
+
+const everyMs = 1000;
+
+/** Whether what Redis says can be acted on: false from the moment a loss of its memory shows until it is dealt with. */
+export interface Trust extends AsyncDisposable {
+  holds(): boolean;
+}
+
+interface TrustOptions {
+  readonly redis: RedisConnection;
+  readonly jobs: JobStore;
+  readonly dataDir: string;
+  readonly log: Log;
+}
+
+/**
+ * Watches for a Redis that went back in time (an older file restored, a flush, a failover). Sending stops, and every
+ * open job is looked for on X before it may be sent: its record may be older than what really happened.
+ */
+export async function watchTrust({ redis, jobs, dataDir, log }: TrustOptions): Promise<Trust> {
+  const watch = await createEpochWatch({ redis, file: join(dataDir, 'epoch') });
+  let trusted = false;
+  async function look(): Promise<void> {
+    const { wentBackAt } = await watch.check();
+    if (wentBackAt !== null) {
+      trusted = false;
+      const count = await jobs.distrust();
+      log.error({ count }, 'Redis went back in time: every open post is looked for on X before it is sent');
+      await watch.settle(wentBackAt);
+    }
+    trusted = true;
+  }
+  await look();
+  let looking = false;
+  const timer = setInterval(() => {
+    if (looking) return;
+    looking = true;
+    // Redis is away: no move can be written either, and the queues say so in the log.
+    look()
+      .catch(() => {})
+      .finally(() => {
+        looking = false;
+      });
+  }, everyMs);
+  return {
+    holds: () => trusted,
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await watch.close().catch(() => {});
+    },
+  };
+}
