@@ -1,10 +1,10 @@
 /**
- * A process of its own that decodes and encodes pictures of strangers: what a file does to a decoder, it does here.
+ * A process of its own that reads media of strangers: what a file does to a decoder, it does here.
  * Started by `image-pool.ts`, spoken to over its IPC channel, ended by being killed.
  */
 import { writeFileSync } from 'node:fs';
 import {
-  DamagedImageError,
+  DamagedMediaError,
   DoesNotFitError,
   inspectImage,
   lockDecoders,
@@ -37,7 +37,7 @@ function start(): void {
 
 async function answer(id: number, task: ImageTask): Promise<void> {
   try {
-    useLoader(task.format);
+    if (task.act !== 'probe') useLoader(task.format);
     reply(id, { done: await act(task) });
   } catch (error) {
     reply(id, { failed: toFailure(error) });
@@ -47,6 +47,8 @@ async function answer(id: number, task: ImageTask): Promise<void> {
 async function act(task: ImageTask): Promise<ImageResults[keyof ImageResults]> {
   if (task.act === 'inspect') return await inspectImage(task);
   if (task.act === 'verify') return await verifyImage(task);
+  // Loaded when the first video comes: most children only see pictures.
+  if (task.act === 'probe') return await (await import('./probe-video.ts')).probeVideo(task);
   return task.act === 'render' ? await renderImage(task) : await renderGif(task);
 }
 
@@ -58,7 +60,7 @@ function toFailure(error: unknown): ImageFailure {
     return { reason: 'memory', message };
   const isOurs = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;
   const isSystem = error instanceof Error && 'syscall' in error;
-  if (error instanceof DamagedImageError || !(isOurs || isSystem)) return { reason: 'damaged', message };
+  if (error instanceof DamagedMediaError || !(isOurs || isSystem)) return { reason: 'damaged', message };
   return { reason: 'bug', message: error.stack ?? message };
 }
 

@@ -3,10 +3,10 @@ import type { ImageFormat } from './detect-format.ts';
 import type { ImageHeader, InspectTask, VerifyTask } from './image-task.ts';
 
 /** The file is not what its first bytes say, or says different things about itself. */
-export class DamagedImageError extends Error {
+export class DamagedMediaError extends Error {
   constructor(message: string) {
     super(message);
-    this.name = 'DamagedImageError';
+    this.name = 'DamagedMediaError';
   }
 }
 
@@ -57,9 +57,9 @@ export async function inspectImage(task: InspectTask): Promise<ImageHeader> {
   const header = await openImage(task).metadata();
   const { width, height, orientation, pages, hasAlpha } = header;
   if (header.format !== (task.format === 'avif' ? 'heif' : task.format))
-    throw new DamagedImageError(`Is ${header.format}`);
-  if (task.format === 'avif' && header.compression !== 'av1') throw new DamagedImageError('Is no AV1');
-  if (width * height > task.maxPixels) throw new DamagedImageError('Input image exceeds pixel limit');
+    throw new DamagedMediaError(`Is ${header.format}`);
+  if (task.format === 'avif' && header.compression !== 'av1') throw new DamagedMediaError('Is no AV1');
+  if (width * height > task.maxPixels) throw new DamagedMediaError('Input image exceeds pixel limit');
   return {
     width: header.autoOrient.width,
     height: header.autoOrient.height,

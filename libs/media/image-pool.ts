@@ -30,16 +30,19 @@ export interface ImagePool extends AsyncDisposable {
   readonly pids: readonly number[];
 }
 
-const problems: Readonly<Record<ImageFailure['reason'] | 'gone', readonly [ProblemCode, string]>> = {
-  damaged: ['media_broken', 'The picture is damaged or incomplete. Save it anew and send that.'],
-  gone: ['media_broken', 'The picture could not be decoded in reasonable time. Save it anew and send that.'],
-  pixels: ['media_too_large', 'The picture has too many pixels. Send a smaller one.'],
-  memory: ['media_too_large', 'The picture needs too much memory to decode. Send a smaller one.'],
+type Reason = ImageFailure['reason'] | 'gone';
+
+/** What a user reads; `WHAT` is a picture or a video. */
+const problems: Readonly<Record<Reason, readonly [ProblemCode, string]>> = {
+  damaged: ['media_broken', 'The WHAT is damaged or incomplete. Save it anew and send that.'],
+  gone: ['media_broken', 'The WHAT could not be decoded in reasonable time. Save it anew and send that.'],
+  pixels: ['media_too_large', 'The WHAT has too many pixels. Send a smaller one.'],
+  memory: ['media_too_large', 'The WHAT needs too much memory to decode. Send a smaller one.'],
   size: [
     'media_too_large',
-    "The picture does not fit within X's limits at a bearable quality. Send a smaller one.",
+    "The WHAT does not fit within X's limits at a bearable quality. Send a smaller one.",
   ],
-  bug: ['internal_error', 'The picture could not be processed.'],
+  bug: ['internal_error', 'The WHAT could not be processed.'],
 };
 
 /** Creates a pool; its children start when there is work and end themselves with this process. */
@@ -107,7 +110,7 @@ export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
       // What a decoder once took it often keeps: the next picture shall not be blamed for it.
       if (answer.memoryBytes > maxMemoryBytes / 2) discard(child);
       else giveBack(child);
-      if ('failed' in answer) throw toProblem(answer.failed.reason, answer.failed.message);
+      if ('failed' in answer) throw toProblem(task, answer.failed.reason, answer.failed.message);
       // The child answers what the act asks for.
       return answer.done as ImageResults[Task['act']];
     },
@@ -132,13 +135,16 @@ async function ask(
     reject(reason);
   };
   const onMessage = (answer: ImageAnswer) => answer.id === message.id && resolve(answer);
-  const onExit = () => giveUp(toProblem('gone', 'The child is gone'));
+  const onExit = () => giveUp(toProblem(message.task, 'gone', 'The child is gone'));
   const onAbort = () => giveUp(signal?.reason);
-  const timer = setTimeout(() => giveUp(toProblem('gone', `No answer in ${timeoutMs} ms`)), timeoutMs);
+  const timer = setTimeout(
+    () => giveUp(toProblem(message.task, 'gone', `No answer in ${timeoutMs} ms`)),
+    timeoutMs,
+  );
   child.on('message', onMessage).once('exit', onExit);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    child.send(message, (error) => error && giveUp(toProblem('gone', error.message)));
+    child.send(message, (error) => error && giveUp(toProblem(message.task, 'gone', error.message)));
     return await promise;
   } finally {
     clearTimeout(timer);
@@ -147,9 +153,10 @@ async function ask(
   }
 }
 
-function toProblem(reason: keyof typeof problems, message: string): ProblemError {
+function toProblem(task: ImageTask, reason: Reason, message: string): ProblemError {
   const [code, detail] = problems[reason];
-  return new ProblemError(code, detail, { cause: new Error(message) });
+  const what = task.act === 'probe' ? 'video' : 'picture';
+  return new ProblemError(code, detail.replace('WHAT', what), { cause: new Error(message) });
 }
 
 /** As many children as there are cores, four at most; fewer, and smaller ones, in a container with little memory. */

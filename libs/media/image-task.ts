@@ -1,8 +1,8 @@
-import type { ImageFormat } from './detect-format.ts';
-import type { GifRenderTask } from './render-gif.ts';
+import type { ImageFormat, VideoFormat } from './detect-format.ts';
+import type { VideoHeader } from './probe-video.ts';
 
 /** What an image child can be asked to do; travels as JSON. */
-export type ImageTask = InspectTask | VerifyTask | RenderTask | GifRenderTask;
+export type ImageTask = InspectTask | VerifyTask | RenderTask | GifRenderTask | ProbeTask;
 
 /** Reads the header. */
 export interface InspectTask {
@@ -35,6 +35,29 @@ export interface RenderTask {
     readonly opaque: readonly OutputFormat[];
     readonly transparent: readonly OutputFormat[];
   };
+}
+
+/** Decodes an animation, scales it, leaves frames out and encodes it as a GIF within `maxBytes`. */
+export interface GifRenderTask {
+  readonly act: 'renderGif';
+  readonly file: string;
+  readonly format: 'gif' | 'webp';
+  /** Of all frames together. */
+  readonly maxPixels: number;
+  readonly output: string;
+  readonly maxBytes: number;
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+  /** 1 keeps every frame, 2 every other one, … */
+  readonly keepEvery: number;
+}
+
+/** Reads what a video says about itself, and whether it is whole. */
+export interface ProbeTask {
+  readonly act: 'probe';
+  readonly file: string;
+  readonly format: VideoFormat;
 }
 
 export type OutputFormat = 'jpeg' | 'png' | 'webp';
@@ -74,6 +97,7 @@ export interface ImageResults {
   readonly verify: Record<string, never>;
   readonly render: RenderedImage;
   readonly renderGif: RenderedGif;
+  readonly probe: VideoHeader;
 }
 
 /** The answer of a child: what came of the task, or why nothing did; and what memory the child holds by now. */

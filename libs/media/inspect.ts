@@ -1,11 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
+import { ProblemError } from '#libs/problem/problem.ts';
 import { detectFormat, type ImageFormat } from './detect-format.ts';
 import { type GifHeader, readGif } from './gif.ts';
 import type { ImagePool } from './image-pool.ts';
 import { pictureStretches, type Stretch } from './image-structure.ts';
 import type { ImageHeader } from './image-task.ts';
 import type { MediaLimits } from './media-limits.ts';
-import { readVideo, type VideoHeader } from './video.ts';
+import type { VideoHeader } from './probe-video.ts';
 
 /** What a file is, as far as can be told without decoding it. */
 export type Inspection = ImageInspection | GifInspection | VideoInspection;
@@ -41,13 +42,18 @@ export async function inspect(file: string, options: InspectOptions): Promise<In
   if (format === 'gif') return await inspectGif(file, options);
   if (format === 'jpeg' || format === 'png' || format === 'webp' || format === 'avif')
     return await inspectImage(file, format, options);
-  return { kind: 'video', ...(await readVideo(file, format)) };
+  const header = await options.images.run({ act: 'probe', file, format }, options.signal);
+  return { ...header, kind: 'video' };
 }
 
 async function inspectGif(file: string, options: InspectOptions): Promise<Inspection> {
   const header = await readGif(file);
   if (header.frames > 1) return { kind: 'gif', ...header };
+  const { width, height } = header;
+  if (width * height > options.limits.image.maxInputPixels) throw tooManyPixels();
   const still = await inspectHeader(file, 'gif', options);
+  // libvips takes a screen that is too large for it as 1×1.
+  if (still.width !== width || still.height !== height) throw tooManyPixels();
   return { ...still, kind: 'image', format: 'gif', bytes: header.bytes, stretches: header.stretches };
 }
 
@@ -67,4 +73,8 @@ async function inspectHeader(
 ): Promise<ImageHeader> {
   const { limits, images, signal } = options;
   return await images.run({ act: 'inspect', file, format, maxPixels: limits.image.maxInputPixels }, signal);
+}
+
+function tooManyPixels(): ProblemError {
+  return new ProblemError('media_too_large', 'The GIF has too many pixels. Send a smaller one.');
 }

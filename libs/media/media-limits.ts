@@ -24,8 +24,14 @@ export interface GifLimits {
   /** Width × height × frames. */
   readonly maxTotalPixels: number;
   readonly maxInputBytes: number;
-  /** Width × height × frames that are held in memory at a time while a GIF is reduced. */
-  readonly maxDecodedPixels: number;
+  /** Width × height × frames that are decoded at most to be made smaller; more is refused. */
+  readonly maxInputPixels: number;
+  /** Width × height × frames of a reduced GIF: its encoder takes about 0.4 µs of CPU for each. */
+  readonly maxRenderedPixels: number;
+  /** Width × height × frames that are decoded to see whether a GIF that needs no change is whole. */
+  readonly maxVerifiedPixels: number;
+  /** Frames are left out rather than making the long side smaller than this. */
+  readonly minReducedSide: number;
 }
 
 export interface VideoLimits {
@@ -58,7 +64,10 @@ export const mediaLimits: MediaLimits = {
     maxFrames: 350,
     maxTotalPixels: 300_000_000,
     maxInputBytes: 128 * mebibyte,
-    maxDecodedPixels: 50_000_000,
+    maxInputPixels: 300_000_000,
+    maxRenderedPixels: 16_000_000,
+    maxVerifiedPixels: 50_000_000,
+    minReducedSide: 320,
   },
   video: {
     maxBytes: 512 * mebibyte,

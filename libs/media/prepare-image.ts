@@ -26,6 +26,7 @@ export async function prepareImage(file: string, image: ImageInspection, work: W
       maxSide,
       formats: plan.formats,
     } as const;
+    await work.room?.grow(maxBytes);
     const rendered = await removeIfFailed(output, () => work.images.run(task, work.signal));
     return await describe(output, 'image', rendered.format, noteOn(image, rendered));
   }
@@ -37,6 +38,7 @@ export async function prepareImage(file: string, image: ImageInspection, work: W
     return await describe(file, 'image', format, null);
   }
   const output = outputFor(file, 'image', work);
+  await work.room?.grow(image.bytes);
   await removeIfFailed(output, async () => {
     await copyStretches(file, plan.stretches, output);
     await verify(output);

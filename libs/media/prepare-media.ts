@@ -1,8 +1,9 @@
-import { ProblemError } from '#libs/problem/problem.ts';
 import { createImagePool, type ImagePool } from './image-pool.ts';
 import { inspect } from './inspect.ts';
 import { mediaLimits } from './media-limits.ts';
+import { prepareAnimatedWebp, prepareGif } from './prepare-gif.ts';
 import { prepareImage } from './prepare-image.ts';
+import { prepareVideo } from './prepare-video.ts';
 import type { PreparedMedia, PrepareOptions, Work } from './prepared-media.ts';
 
 let ownImages: ImagePool | null = null;
@@ -18,6 +19,8 @@ export async function prepareMedia(file: string, options: PrepareOptions): Promi
   const work: Work = { limits: mediaLimits, images: ownImages, ...options };
   work.signal?.throwIfAborted();
   const inspection = await inspect(file, work);
-  if (inspection.kind === 'image') return await prepareImage(file, inspection, work);
-  throw new ProblemError('media_unsupported', 'not yet');
+  if (inspection.kind === 'gif') return await prepareGif(file, inspection, work);
+  if (inspection.kind === 'video') return await prepareVideo(file, inspection, work);
+  const isAnimatedWebp = inspection.format === 'webp' && inspection.frames > 1;
+  return await (isAnimatedWebp ? prepareAnimatedWebp : prepareImage)(file, inspection, work);
 }

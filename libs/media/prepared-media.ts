@@ -4,6 +4,8 @@ import { basename, join } from 'node:path';
 import type { MediaFormat } from './detect-format.ts';
 import type { ImagePool } from './image-pool.ts';
 import type { MediaLimits } from './media-limits.ts';
+import type { Room } from './save-body.ts';
+import type { FfmpegOptions } from './transcode.ts';
 
 /** A file that X takes. */
 export interface PreparedMedia {
@@ -26,8 +28,11 @@ export interface PrepareOptions {
   readonly signal?: AbortSignal | undefined;
   /** Hears how far it is, in percent from 0 to 100. */
   readonly onProgress?: (percent: number) => void;
-  /** Children that decode pictures; those of this process unless given. */
+  /** Room on disk to be asked for before a changed file is written; without it, the disk itself is the limit. */
+  readonly room?: Room | undefined;
+  /** Children that read media; those of this process unless given. */
   readonly images?: ImagePool;
+  readonly ffmpeg?: Partial<FfmpegOptions>;
 }
 
 /** The options, complete. */

@@ -1,0 +1,48 @@
+import { ProblemError } from '#libs/problem/problem.ts';
+import type { VideoInspection } from './inspect.ts';
+import { planVideo, type Transcoding } from './plan-video.ts';
+import { removeIfFailed } from './prepare-image.ts';
+import { describe, outputFor, type PreparedMedia, toNote, type Work } from './prepared-media.ts';
+import { defaultFfmpeg, FfmpegMissingError, transcode } from './transcode.ts';
+
+/** Makes a video fit: as it is where X takes it, else copied into an MP4 or transcoded where ffmpeg is installed. */
+export async function prepareVideo(file: string, video: VideoInspection, work: Work): Promise<PreparedMedia> {
+  const plan = planVideo(video, work.limits.video);
+  if (plan.act === 'refuse') throw new ProblemError(plan.code, plan.detail);
+  if (plan.act === 'pass') return await describe(file, 'video', video.format, null);
+  const output = outputFor(file, 'mp4', work);
+  await work.room?.grow(Math.min(work.limits.video.maxBytes, 2 * video.bytes));
+  return await removeIfFailed(output, async () => {
+    const { format, durationMs } = video;
+    const { signal, onProgress } = work;
+    const ffmpeg = { ...defaultFfmpeg, ...work.ffmpeg };
+    await transcode({ file, format, durationMs, output, plan, ffmpeg, signal, onProgress }).catch((error) => {
+      throw error instanceof FfmpegMissingError ? withoutFfmpeg(plan) : error;
+    });
+    await checkResult(output, work);
+    return await describe(output, 'video', 'mp4', noteOn(plan));
+  });
+}
+
+/** What came out is judged like what came in. */
+async function checkResult(output: string, work: Work): Promise<void> {
+  const made = await work.images.run({ act: 'probe', file: output, format: 'mp4' }, work.signal);
+  const plan = planVideo(made, work.limits.video);
+  if (plan.act === 'pass') return;
+  const reason = plan.act === 'refuse' ? plan.detail : `After conversion ${plan.reasons.join(', ')}.`;
+  throw new ProblemError('media_unsupported', `${reason} Send it as a smaller MP4 (H.264, AAC).`);
+}
+
+function withoutFfmpeg(plan: Transcoding): ProblemError {
+  return new ProblemError(
+    'media_unsupported',
+    `X does not take this video because ${plan.reasons.join(', ')}, and this server cannot convert videos (ffmpeg is not installed). ` +
+      'Send it as an MP4 (H.264 and AAC) within these bounds.',
+  );
+}
+
+function noteOn(plan: Transcoding): string | null {
+  const how =
+    plan.video === null && plan.audio !== 'encode' ? 'copied into an MP4' : 'converted to MP4 (H.264, AAC)';
+  return toNote([`${how} because ${plan.reasons.join(', ')}`]);
+}

@@ -1,0 +1,90 @@
+import {
+  EncodedPacketSink,
+  FilePathSource,
+  Input,
+  type InputAudioTrack,
+  type InputVideoTrack,
+  MATROSKA,
+  MP4,
+  MPEG_TS,
+  QTFF,
+  WEBM,
+} from 'mediabunny';
+import { isInterlaced } from './h264.ts';
+import { DamagedMediaError } from './image-decoder.ts';
+import type { ProbeTask } from './image-task.ts';
+
+/** What a video says about itself, as far as X's rules ask for it. */
+export interface VideoHeader {
+  readonly format: ProbeTask['format'];
+  readonly bytes: number;
+  /** From the first frame to the end of the last one. */
+  readonly durationMs: number;
+  /** As shown: turned, and with square pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly hasSquarePixels: boolean;
+  readonly framesPerSecond: number;
+  /** mediabunny's name of the codec: avc, hevc, vp9, av1, …; null when it knows none. */
+  readonly codec: string | null;
+  /** RFC 6381, as in `avc1.64001f`. */
+  readonly codecString: string | null;
+  readonly isInterlaced: boolean;
+  readonly audio: AudioHeader | null;
+}
+
+export interface AudioHeader {
+  readonly codec: string | null;
+  readonly codecString: string | null;
+  readonly channels: number;
+}
+
+/** Frames that the frame rate is counted on. */
+const countedFrames = 240;
+
+/** Reads a video's tables, a few hundred kB of whatever size of file, and its last packet to know that it is whole. */
+export async function probeVideo(task: ProbeTask): Promise<VideoHeader> {
+  using input = new Input({
+    source: new FilePathSource(task.file),
+    formats: [MP4, QTFF, MATROSKA, WEBM, MPEG_TS],
+  });
+  const video = await input.getPrimaryVideoTrack();
+  if (!video) throw new DamagedMediaError('No video track');
+  const audio = await input.getPrimaryAudioTrack();
+  const start = await checkWhole(video);
+  if (audio) await checkWhole(audio);
+  const stats = await video.computePacketStats(countedFrames);
+  const durationMs = Math.round(((await video.computeDuration()) - start) * 1000);
+  const { num, den } = await video.getPixelAspectRatio();
+  const bytes = await input.source.getSize();
+  return {
+    format: task.format,
+    bytes,
+    durationMs,
+    width: await video.getDisplayWidth(),
+    height: await video.getDisplayHeight(),
+    hasSquarePixels: num === den,
+    framesPerSecond: Math.round(stats.averagePacketRate * 100) / 100,
+    codec: await video.getCodec(),
+    codecString: await video.getCodecParameterString(),
+    isInterlaced: isInterlaced((await video.getDecoderConfig())?.description),
+    audio: audio ? await audioHeader(audio) : null,
+  };
+}
+
+/** A cut-off file still states its whole duration: only the bytes of the last packet tell. Gives the start in seconds. */
+async function checkWhole(track: InputVideoTrack | InputAudioTrack): Promise<number> {
+  const sink = new EncodedPacketSink(track);
+  const first = await sink.getFirstPacket();
+  const last = await sink.getPacket(Number.POSITIVE_INFINITY);
+  if (!first || !last) throw new DamagedMediaError('Packets are missing');
+  return first.timestamp;
+}
+
+async function audioHeader(track: InputAudioTrack): Promise<AudioHeader> {
+  return {
+    codec: await track.getCodec(),
+    codecString: await track.getCodecParameterString(),
+    channels: await track.getNumberOfChannels(),
+  };
+}
