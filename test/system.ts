@@ -168,12 +168,18 @@ export interface TestProcess extends AsyncDisposable {
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
-/** Starts `apps/<app>/main.ts` and waits for its line that says it is ready. */
+const programs = {
+  api: '../apps/api/main.ts',
+  worker: '../apps/worker/main.ts',
+  'quick-worker': 'quick-worker.ts',
+} as const;
+
+/** Starts a program in a process of its own and waits for its line that says it is ready. */
 export async function startProcess(
-  app: 'api' | 'worker',
+  app: keyof typeof programs,
   environment: Record<string, string>,
 ): Promise<TestProcess> {
-  const script = join(import.meta.dirname, '..', 'apps', app, 'main.ts');
+  const script = join(import.meta.dirname, programs[app]);
   const child = spawn(process.execPath, [script], {
     env: { PATH: process.env.PATH ?? '', ...environment, LOG_LEVEL: 'info' },
     stdio: ['ignore', 'pipe', 'pipe'],

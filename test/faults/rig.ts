@@ -1,0 +1,128 @@
+import { randomBytes } from 'node:crypto';
+import { expect } from 'vitest';
+import type { SimulatorOptions } from '#apps/x-simulator/settings.ts';
+import type { JobView } from '#libs/jobs/job-view.ts';
+import { type Session, startProcess, startSystem, type TestProcess } from '../system.ts';
+
+/** X's names of its endpoints, as the simulator logs them. */
+export const create = 'POST /2/tweets';
+export const timeline = 'GET /2/users/:id/tweets';
+export const token = 'POST /2/oauth2/token';
+export const initialize = 'POST /2/media/upload/initialize';
+export const append = 'POST /2/media/upload/:id/append';
+export const finalize = 'POST /2/media/upload/:id/finalize';
+
+export type Rig = Awaited<ReturnType<typeof startRig>>;
+
+/** A post that was asked for, and the marks by which its tweets are known in the simulator's books. */
+export interface Asked {
+  readonly session: Session;
+  readonly jobId: string;
+  readonly marks: readonly string[];
+}
+
+/** A system whose workers are processes to be killed, on a clock that is short enough to wait for. */
+export async function startRig(
+  options: { environment?: Record<string, string>; simulator?: SimulatorOptions; workers?: number } = {},
+) {
+  const users = Array.from({ length: 60 }, (_, index) => ({
+    id: String(1_450_000_000_000_000_000n + BigInt(index + 1)),
+    username: `user_${index + 1}`,
+  }));
+  const system = await startSystem({
+    workers: options.workers ?? 0,
+    environment: { CONFIRM_AFTER_MS: '2000', ...options.environment },
+    simulator: { users, ...options.simulator },
+  });
+  let lastUser = 0;
+  const { simulator } = system;
+  return {
+    ...system,
+    /** A worker in a process of its own. */
+    worker: (environment: Record<string, string> = {}): Promise<TestProcess> =>
+      startProcess('quick-worker', { ...system.environment, ...environment }),
+    /** An account that no other test uses. */
+    account: (): Promise<Session> => system.connect(users[lastUser++]?.username),
+    /** Requests of an account that reached X. */
+    requests: (session: Session, endpoint: string) =>
+      simulator.state.requests.all.filter(
+        (request) => request.endpoint === endpoint && request.userId === session.account.id,
+      ),
+    /** What X really holds of a mark. */
+    tweetsWith: (mark: string) =>
+      simulator.state.tweets.all.filter((tweet) => tweet.text.split(/\s/).includes(mark)),
+    /** What X really holds of an account. */
+    tweetsOf: (session: Session) => simulator.state.tweets.existing(session.account.id),
+    [Symbol.asyncDispose]: () => system[Symbol.asyncDispose](),
+  };
+}
+
+/** A word that stands in one post alone. */
+export const mark = (): string => `m${randomBytes(6).toString('hex')}`;
+
+/** Asks for a post; `texts` after the first are its thread. */
+export async function ask(session: Session, body: object = {}, threadLength = 0): Promise<Asked> {
+  const marks = Array.from({ length: threadLength + 1 }, mark);
+  const [first = '', ...rest] = marks;
+  const thread = rest.length > 0 ? { thread: rest.map((text) => ({ text: `Then ${text}` })) } : {};
+  const answer = await session.request('POST', '/postTweet', { text: `Post ${first}`, ...thread, ...body });
+  expect(answer.status).toBe(202);
+  return { session, jobId: answer.body.job_id, marks };
+}
+
+/** The job as it is now. */
+export const look = async ({ session, jobId }: Asked): Promise<JobView> =>
+  (await session.request('GET', `/jobs/${jobId}`)).body;
+
+/** Waits until the job shows what `fits` looks for, following its events. */
+export async function until(
+  rig: Pick<Rig, 'url'>,
+  { session, jobId }: Asked,
+  fits: (job: JobView) => boolean,
+): Promise<JobView> {
+  const stop = new AbortController();
+  const answer = await fetch(`${rig.url}/jobs/${jobId}/events`, {
+    headers: { authorization: `Bearer ${session.accessToken}` },
+    signal: stop.signal,
+  });
+  let text = '';
+  let last: JobView | null = null;
+  for await (const bytes of answer.body ?? []) {
+    text += Buffer.from(bytes).toString('utf8');
+    const events = text.split('\n\n');
+    text = events.pop() ?? '';
+    for (const event of events) {
+      const [, data] = /^data: (.*)$/m.exec(event) ?? [];
+      if (!data) continue;
+      last = JSON.parse(data) as JobView;
+      if (!fits(last)) continue;
+      stop.abort();
+      return last;
+    }
+  }
+  throw new Error(`The job ended as ${last?.status}: ${last?.message}`);
+}
+
+/**
+ * Waits for the end of a job and holds it against what X really has: never two posts of one mark; published means
+ * all of them under the ids that were told; failed and canceled mean none but those listed.
+ */
+export async function settled(rig: Rig, asked: Asked): Promise<JobView> {
+  const job = await asked.session.ended(asked.jobId);
+  checkPromise(rig, asked, job);
+  return job;
+}
+
+/** The promise, for one job that has ended. */
+export function checkPromise(rig: Pick<Rig, 'tweetsWith'>, asked: Asked, job: JobView): void {
+  const really = asked.marks.map((word) => rig.tweetsWith(word).map((tweet) => tweet.id));
+  const story = `${job.job_id} ${job.status} ${job.error?.detail ?? ''}`;
+  for (const ids of really) expect(ids.length, `posted twice: ${story}`).toBeLessThanOrEqual(1);
+  const told = job.tweets.map((tweet) => tweet.tweet_id);
+  if (job.status === 'published') {
+    expect(really.flat(), `published, and not all is there: ${story}`).toHaveLength(asked.marks.length);
+    if (!told.includes(null)) expect(told, `other ids than X's: ${story}`).toEqual(really.flat());
+  }
+  if (job.status === 'failed' || job.status === 'canceled')
+    expect(really.flat(), `${job.status}, and yet on X: ${story}`).toEqual(told);
+}
