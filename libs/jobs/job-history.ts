@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { itemStages, jobStates, type WaitReason } from './job.ts';
+import { itemStages, jobStates, type MediaItem, type WaitReason } from './job.ts';
 import { type MoveName, moves } from './moves.ts';
 
 /** The latest entries that are kept of one job. */
@@ -32,6 +32,12 @@ const HistoryEntry = z.union([MoveEntry, ItemEntry]);
  * clock, `reason` why it waits and `until` (epoch ms) how long, `code` why it failed. Never content, never a secret.
  */
 export type HistoryEntry = z.infer<typeof HistoryEntry>;
+
+/** What the history tells of an item, as JSON without its time: a save that tells nothing new leaves no entry. */
+export function tellItem(item: number, { stage, waitReason, notBefore }: MediaItem): string {
+  const wait = waitReason === null ? {} : { reason: waitReason, until: notBefore };
+  return JSON.stringify({ item, stage, ...wait });
+}
 
 /** Entries as Redis keeps them, oldest first; what a later version wrote in words unknown here is left out. */
 export function parseHistory(lines: readonly string[]): HistoryEntry[] {

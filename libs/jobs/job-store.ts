@@ -5,6 +5,7 @@ import type { Redis } from 'ioredis';
 import { prepareScript, type Script } from '#libs/redis/script.ts';
 import type { Sealer } from '#libs/sealing/sealing.ts';
 import { type Job, type MediaItem, newItem, recordVersion } from './job.ts';
+import { type HistoryEntry, historyLength, parseHistory, tellItem } from './job-history.ts';
 import { type ItemStep, type JobPatch, parseJob, toFields } from './job-record.ts';
 import { type MoveName, moves } from './moves.ts';
 import { fingerprintOf, mediaOf, type Order } from './order.ts';
@@ -159,6 +160,11 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
     return fields.state === undefined ? null : parseJob(fields);
   }
 
+  /** What happened to a job so far, oldest first, as long as its record is kept. */
+  async function history(jobId: string): Promise<HistoryEntry[]> {
+    return parseHistory(await redis.lrange(`${recordKey(jobId)}:history`, 0, '-1'));
+  }
+
   /** Takes the job over for one worker run; null when there is nothing to do any more. */
   async function claim(jobId: string, owner: string): Promise<Job | null> {
     return toJob(
@@ -183,7 +189,17 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
   ): Promise<SaveItemResult> {
     const [saved, prepared, ready] = (await saveItemScript(
       [recordKey(jobId), openKey],
-      [jobId, index, owner, JSON.stringify(item), options.step, options.passed ? 1 : 0, checkAfterMs],
+      [
+        jobId,
+        index,
+        owner,
+        JSON.stringify(item),
+        options.step,
+        options.passed ? 1 : 0,
+        checkAfterMs,
+        tellItem(index, item),
+        historyLength,
+      ],
     )) as [number, number | string, number];
     return saved === 1 ? { saved: true, prepared: prepared === 1, ready: ready === 1 } : { saved: false };
   }
@@ -213,6 +229,8 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
       [
         JSON.stringify({
           id: jobId,
+          name,
+          historyLength,
           moveId: facts.moveId ?? randomUUID(),
           from,
           to,
@@ -270,6 +288,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
     accept,
     findReplay,
     find,
+    history,
     claim,
     claimItem,
     saveItem,

@@ -1,7 +1,7 @@
 -- Moves a record by one entry of the table of moves: checks the guards and writes, or does nothing.
 -- KEYS: record, open jobs
 -- ARGV: the move as JSON: {id, moveId, from, to, guards{owner, attempt, cursor, due, deadline, unsent}, set{}, del[],
---   bumpFence, checkAt | checkAfterMs, tweet{id, claim}, retentionMs}
+--   bumpFence, name, historyLength, checkAt | checkAfterMs, tweet{id, claim}, retentionMs}
 -- Answers {1, now, id of the job whose turn it is now or ''} done, {2, now, ''} done before by this very call,
 -- {0, reason, state}.
 local move = cjson.decode(ARGV[1])
@@ -70,6 +70,15 @@ redis.call('HSET', KEYS[1], unpack(fields))
 if #move.del > 0 then redis.call('HDEL', KEYS[1], unpack(move.del)) end
 if move.bumpFence then redis.call('HINCRBY', KEYS[1], 'fence', 1) end
 
+-- What the job's page tells of its past: new states and waits, no content.
+local history = KEYS[1] .. ':history'
+if to ~= state or move.tweet or move.set.wait_reason then
+  redis.call('RPUSH', history, cjson.encode({at = now, move = move.name, state = to, cursor = tonumber(record[4] or '0'),
+    reason = move.set.wait_reason, ['until'] = tonumber(move.set.not_before or ''),
+    code = move.set.error and cjson.decode(move.set.error).code}))
+  redis.call('LTRIM', history, -move.historyLength, -1)
+end
+
 if closed then
   redis.call('ZREM', KEYS[2], move.id)
 elseif move.checkAt then
@@ -81,10 +90,12 @@ local idem = record[12]
 if ended then
   redis.call('SREM', 'open:' .. record[11], move.id)
   redis.call('PEXPIRE', KEYS[1], move.retentionMs)
+  redis.call('PEXPIRE', history, move.retentionMs)
   if idem and idem ~= '' then redis.call('PEXPIRE', idem, move.retentionMs) end
 elseif state == 'unconfirmed' then
   redis.call('SADD', 'open:' .. record[11], move.id)
   redis.call('PERSIST', KEYS[1])
+  redis.call('PERSIST', history)
   if idem and idem ~= '' then redis.call('PERSIST', idem) end
 end
 local following = ''
