@@ -152,7 +152,9 @@ describe('@xdevplatform/xdk', () => {
     await oauth.setPkceParameters(verifier);
     const back = await simulator.authorize(await oauth.getAuthorizationUrl('the-state'));
     const tokens = await oauth.exchangeCode(back.searchParams.get('code') ?? '', verifier);
-    const x = new Client({ accessToken: tokens.access_token, baseUrl: simulator.url });
+    const renewed = await oauth.refreshToken(tokens.refresh_token);
+    expect(renewed.refresh_token).not.toBe(tokens.refresh_token);
+    const x = new Client({ accessToken: renewed.access_token, baseUrl: simulator.url });
     const me = await x.users.getMe();
     expect(me.data?.username).toBe('sandbox_ada');
     const gif = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })

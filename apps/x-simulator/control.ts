@@ -2,72 +2,56 @@ import Router from '@koa/router';
 import type { Context } from 'koa';
 import { z } from 'zod';
 import { parseJson } from './body.ts';
-import { type Fault, points, together } from './fault.ts';
+import { DisconnectRequest, FaultScript, SettingsPatch, TokenRequest } from './control-schemas.ts';
+import { type Fault, together } from './fault.ts';
 import type { Faults } from './faults.ts';
 import type { Media } from './media-store.ts';
 import type { State } from './state.ts';
 import { closed } from './wait.ts';
 
-const Answer = z.strictObject({
-  status: z.int().min(100).max(599),
-  body: z.unknown().optional(),
-  headers: z.record(z.string(), z.string()).optional(),
-  rateLimitResetSeconds: z.number().optional(),
-});
-const FaultScript = z.strictObject({
-  endpoint: z.string(),
-  nth: z.int().min(1).default(1),
-  /** null: all from there on. */
-  times: z.int().min(1).nullable().default(1),
-  fault: z.strictObject({
-    delayMs: z.number().min(0).optional(),
-    cut: z.enum(['received', 'reading', 'read', 'committed', 'half-answered']).optional(),
-    answer: Answer.optional(),
-    acts: z.boolean().optional(),
-    spoil: z.enum(['truncated', 'half-json', 'wrong-length', 'garbage', 'empty']).optional(),
-    trickle: z.strictObject({ bytes: z.int().min(1), everyMs: z.number().min(0) }).optional(),
-    /** Keeps the request at this point until the fault is released. */
-    hold: z.enum(points).optional(),
-  }),
-});
-const SettingsPatch = z.strictObject({
-  accessTokenSeconds: z.number().optional(),
-  familyRevocation: z.boolean().optional(),
-  duplicateRule: z.union([z.boolean(), z.literal('text-and-media')]).optional(),
-  replyRule: z.boolean().optional(),
-  timelineLagMs: z.number().optional(),
-  replyLagMs: z.number().optional(),
-  mediaLagMs: z.number().optional(),
-  mediaSeconds: z.number().optional(),
-  creditsUsd: z.number().nullable().optional(),
-  fieldNames: z.enum(['post', 'tweet']).optional(),
-  problemHost: z.enum(['api.x.com', 'api.twitter.com']).optional(),
-  processing: z
-    .strictObject({
-      checkAfterSecs: z.number().nullable(),
-      polls: z.int(),
-      outcome: z.enum(['succeeded', 'failed']),
-      error: z.strictObject({ code: z.int(), name: z.string(), message: z.string() }).nullable(),
-    })
-    .optional(),
-});
-const SignIn = z.strictObject({ user: z.string(), clientId: z.string(), scope: z.array(z.string()) });
-const UserOnly = z.strictObject({ user: z.string() });
+const examples = {
+  'POST /_simulator/faults': [
+    { endpoint: 'POST /2/tweets', fault: { answer: { status: 503 }, acts: true } },
+    { endpoint: 'POST /2/media/upload/:id/append', nth: 3, fault: { cut: 'reading' } },
+    { endpoint: 'POST /2/tweets', times: null, fault: { hold: 'committed' } },
+  ],
+  'POST /_simulator/settings': { timelineLagMs: 5_000, creditsUsd: 0.1 },
+  'POST /_simulator/tokens': { user: 'sandbox_ada', scope: ['tweet.read', 'tweet.write', 'users.read'] },
+  'POST /_simulator/disconnect': { user: 'sandbox_ada' },
+};
 
-/** `/_simulator/…`: the same control over HTTP, for tests of whole processes. */
+/**
+ * `/_simulator/…`: the same control over HTTP, for tests of whole processes. To kill a client at a known moment:
+ * set a fault with `hold`, wait for `GET /_simulator/faults/:id/reached`, kill, `POST /_simulator/faults/:id/release`.
+ */
 export function createControl(state: State, faults: Faults, reset: () => Promise<void>): Router {
   const router = new Router({ prefix: '/_simulator' });
   router.get('/', (context) => {
-    context.body = {
-      routes: router.stack.flatMap(({ methods, path }) => methods.map((method) => `${method} ${path}`)),
-    };
+    const routes = router.stack.flatMap(({ methods, path }) => methods.map((method) => `${method} ${path}`));
+    context.body = { routes: routes.filter((route) => !route.startsWith('HEAD')), examples };
   });
   router.post('/reset', async (context) => {
     await reset();
     context.body = {};
   });
+  router.post('/settings', async (context) => {
+    const patch = await readBody(context, SettingsPatch);
+    if (!patch) return;
+    const { clockOffsetMs, ...settings } = patch;
+    Object.assign(state.settings, settings);
+    if (clockOffsetMs !== undefined) state.settings.now = () => Date.now() + clockOffsetMs;
+    context.body = state.settings;
+  });
+  addLedgerRoutes(router, state);
+  addAccountRoutes(router, state);
+  addFaultRoutes(router, faults);
+  addHoldRoutes(router, faults);
+  return router;
+}
+
+function addLedgerRoutes(router: Router, state: State): void {
   router.get('/requests', (context) => {
-    const endpoint = context.query.endpoint;
+    const { endpoint } = context.query;
     context.body = state.requests.all.filter((request) => !endpoint || request.endpoint === endpoint);
   });
   router.get('/tweets', (context) => {
@@ -79,27 +63,27 @@ export function createControl(state: State, faults: Faults, reset: () => Promise
   router.get('/media', (context) => {
     context.body = state.media.uploads.all.map(describeMedia);
   });
+  router.get('/bugs', (context) => {
+    context.body = state.bugs.map(({ stack }) => stack);
+  });
+}
+
+function addAccountRoutes(router: Router, state: State): void {
   router.get('/users', (context) => {
     context.body = [...state.users.values()];
   });
-  router.post('/settings', async (context) => {
-    const patch = await readBody(context, SettingsPatch);
-    if (patch) Object.assign(state.settings, patch);
-    if (patch) context.body = state.settings;
-  });
   router.post('/tokens', async (context) => {
-    const request = await readBody(context, SignIn);
+    const request = await readBody(context, TokenRequest);
     const user = request && state.findUser(request.user);
     if (request && user) context.body = state.grants.issue({ ...request, userId: user.id });
   });
   router.post('/disconnect', async (context) => {
-    const request = await readBody(context, UserOnly);
+    const request = await readBody(context, DisconnectRequest);
     const user = request && state.findUser(request.user);
-    if (user) state.grants.disconnect(user.id);
-    if (user) context.body = {};
+    if (!user) return;
+    state.grants.disconnect(user.id, request.clientId);
+    context.body = {};
   });
-  addFaultRoutes(router, faults);
-  return router;
 }
 
 function addFaultRoutes(router: Router, faults: Faults): void {
@@ -125,6 +109,9 @@ function addFaultRoutes(router: Router, faults: Faults): void {
     faults.remove(context.params.id ?? '');
     context.body = {};
   });
+}
+
+function addHoldRoutes(router: Router, faults: Faults): void {
   router.post('/faults/:id/release', (context) => {
     const hold = faults.findHold(context.params.id ?? '');
     hold?.release();
@@ -144,7 +131,7 @@ function addFaultRoutes(router: Router, faults: Faults): void {
 }
 
 function describeMedia(media: Media) {
-  const { segments, path: _path, ...rest } = media;
+  const { segments, path: _path, accepting: _accepting, ...rest } = media;
   return { ...rest, segments: segments.length, url: `/media/${media.id}` };
 }
 

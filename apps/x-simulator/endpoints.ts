@@ -16,6 +16,8 @@ export interface Call {
 export interface UserCall extends Call {
   readonly user: User;
   readonly clientId: string;
+  /** When this user allowed this app to act, epoch ms. */
+  readonly signedInAt: number;
 }
 
 interface Shape {

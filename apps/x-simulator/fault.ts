@@ -11,7 +11,7 @@ export type Point = (typeof points)[number];
 export type Hook = (request: RequestRecord) => void | Promise<void>;
 
 /** An answer that is not X's own. */
-export interface FaultAnswer {
+interface FaultAnswer {
   readonly status: number;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
@@ -141,6 +141,20 @@ export function outOfCredits(): Fault {
     title: 'CreditsDepleted',
     detail: 'Your enrolled account [1000000000000000000] does not have any credits to fulfill this request.',
     type: 'https://api.x.com/2/problems/credits',
+  });
+}
+
+/** 403 of an app that is not enrolled in a package. */
+export function clientForbidden(): Fault {
+  return answer(403, {
+    client_id: '1',
+    title: 'Client Forbidden',
+    detail:
+      'This request must be made using an approved developer account that is enrolled in the requested endpoint.',
+    type: 'https://api.x.com/2/problems/client-forbidden',
+    reason: 'client-not-enrolled',
+    required_enrollment: 'Appropriate Level of API Access',
+    registration_url: 'https://developer.x.com/en/docs/projects/overview',
   });
 }
 

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
-  actThenAnswer, actThenDrop, actThenDropHalfAnswered, answer, at, delay, dropUnread, dropWhileReading,
+  actThenAnswer, actThenDrop, actThenDropHalfAnswered, answer, at, clientForbidden, delay, dropUnread, dropWhileReading,
   dropWithoutActing, outOfCredits, rateLimited, spoil, together, tooLarge, trickle, unavailable, usageCapped,
 } from './fault.ts'; // biome-ignore format: one list
 import { createRawClient, type RawClient } from './raw-client.ts';
@@ -76,6 +76,7 @@ test.each([
   ['503 as a page', unavailable('html'), 503, 0],
   ['503 with nothing', unavailable('empty'), 503, 0],
   ['402', outOfCredits(), 402, 0],
+  ['an app that is not enrolled', clientForbidden(), 403, 0],
   ['the monthly cap', usageCapped(), 429, 0],
   ['429 without a reset', rateLimited(), 429, 0],
   ['504 although it acted', actThenAnswer(504, '<html></html>', { 'content-type': 'text/html' }), 504, 1],

@@ -25,7 +25,7 @@ export async function serveUser(state: State, endpoint: UserEndpoint, call: Call
       throw forbidden(
         'Your account is temporarily locked. Please log in to https://x.com to unlock your account.',
       );
-    const userCall: UserCall = { ...call, user, clientId: grant.clientId };
+    const userCall: UserCall = { ...call, user, clientId: grant.clientId, signedInAt: grant.signedInAt };
     return endpoint.handle(userCall);
   };
   const reply = await answer().catch((error: unknown) => refuse(state, error));

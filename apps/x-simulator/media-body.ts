@@ -2,6 +2,7 @@ import { isObject, parseJson, readJsonObject } from './body.ts';
 import type { Call } from './endpoints.ts';
 import { parseMultipart } from './multipart.ts';
 import { invalidRequest } from './refusals.ts';
+import type { Settings } from './settings.ts';
 
 interface Fields {
   readonly media: Buffer | undefined;
@@ -9,8 +10,11 @@ interface Fields {
 }
 
 /** The segment an APPEND brings, as multipart or as base64 in JSON; unknown fields are refused. */
-export function readSegment(call: Call, maxIndex: number): { index: number; bytes: Buffer } {
-  const { media, others } = readFields(call);
+export function readSegment(
+  call: Call,
+  { maxSegmentIndex: maxIndex, appendMultipart }: Pick<Settings, 'maxSegmentIndex' | 'appendMultipart'>,
+): { index: number; bytes: Buffer } {
+  const { media, others } = readFields(call, appendMultipart);
   const { segment_index: given, ...unknown } = others;
   refuseUnknown(unknown);
   if (given === undefined) throw invalidRequest('$.segment_index: is missing but it is required');
@@ -25,7 +29,7 @@ export function readSegment(call: Call, maxIndex: number): { index: number; byte
 
 /** What a one-shot upload brings. */
 export function readOneShot(call: Call): { fields: Record<string, unknown>; bytes: Buffer } {
-  const { media, others } = readFields(call);
+  const { media, others } = readFields(call, true);
   if (call.query.has('command') || 'command' in others)
     throw invalidRequest('`command` is no longer supported: use initialize, append and finalize.');
   if (!media || media.length === 0) throw invalidRequest('$.media: is missing but it is required');
@@ -35,9 +39,9 @@ export function readOneShot(call: Call): { fields: Record<string, unknown>; byte
   return { fields: { ...others, ...list, ...shared }, bytes: media };
 }
 
-function readFields(call: Call): Fields {
+function readFields(call: Call, mayBeMultipart: boolean): Fields {
   const type = call.headers['content-type'] ?? '';
-  if (!/^multipart\/form-data\b/i.test(type)) {
+  if (!mayBeMultipart || !/^multipart\/form-data\b/i.test(type)) {
     const { media, ...others } = readJsonObject(call);
     return { media: media === undefined ? undefined : decodeBase64(media), others };
   }

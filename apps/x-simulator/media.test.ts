@@ -110,6 +110,11 @@ test('APPEND refuses wrong indexes, gaps, unknown fields, foreign ids and segmen
   expect((await ada.post(path, { segment_index: 0, media: '*' })).status).toBe(400);
   expect((await ada.post(path, { segment_index: 0 })).status).toBe(400);
   expect((await ada.post(path, 'x', { 'content-type': 'multipart/form-data; boundary=b' })).status).toBe(400);
+  simulator.state.settings.appendMultipart = false;
+  const form = new FormData();
+  form.set('segment_index', '0');
+  form.set('media', new Blob(['x']));
+  expect((await ada.post(path, form)).status).toBe(400);
   const large = await append(id, 0, Buffer.alloc(4 * 1024 * 1024 + 1));
   expect([large.status, large.text]).toEqual([413, '']);
   const huge = await append(id, 0, Buffer.alloc(8 * 1024 * 1024));

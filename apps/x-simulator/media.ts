@@ -57,9 +57,9 @@ async function initialize(state: State, call: UserCall): Promise<Reply> {
 }
 
 async function append(state: State, call: UserCall): Promise<Reply> {
-  const { maxSegmentBytes, maxSegmentIndex, segmentsInOrder, appendStatus } = state.settings;
+  const { maxSegmentBytes, segmentsInOrder, appendStatus } = state.settings;
   const media = ownMedia(state, call, call.parameters.id);
-  const { index, bytes } = readSegment(call, maxSegmentIndex);
+  const { index, bytes } = readSegment(call, state.settings);
   if (bytes.length > maxSegmentBytes) throw new Refusal({ status: 413 });
   if (media.phase !== 'receiving') throw invalidRequest('The media upload is already finalized.');
   if (segmentsInOrder && index > media.segments.length)

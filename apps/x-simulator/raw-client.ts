@@ -1,5 +1,5 @@
 /** What X answered, taken apart as far as it goes. */
-export interface RawAnswer {
+interface RawAnswer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;

@@ -9,7 +9,7 @@ export interface User {
 }
 
 /** An app registered at X. `secret: null` makes it a public app, which proves itself by PKCE alone. */
-export interface Client {
+interface Client {
   readonly id: string;
   readonly secret: string | null;
   readonly redirectUris: readonly string[];
@@ -23,7 +23,7 @@ export interface EndpointLimit {
 }
 
 /** What X's transcoder does with a video or an animated GIF. */
-export interface Processing {
+interface Processing {
   /** X's word on when to ask again; null leaves it out of the answers. */
   readonly checkAfterSecs: number | null;
   /** The STATUS call that learns the outcome: 0 means ready at FINALIZE, a huge number means never. */
@@ -67,6 +67,8 @@ export interface Settings {
   processing: Processing;
   initializeStatus: 200 | 202;
   appendStatus: 200 | 204;
+  /** False refuses an APPEND that is not JSON. */
+  appendMultipart: boolean;
   refuseEmptyFinalize: boolean;
   /** Whether INITIALIZE names a `media_key`. */
   initializeMediaKey: boolean;
@@ -132,6 +134,7 @@ export function createSettings(options: SimulatorOptions): Settings {
     processing: { checkAfterSecs: 1, polls: 2, outcome: 'succeeded', error: null },
     initializeStatus: 200,
     appendStatus: 200,
+    appendMultipart: true,
     refuseEmptyFinalize: false,
     initializeMediaKey: true,
     postMediaKey: (mediaKey) => mediaKey,

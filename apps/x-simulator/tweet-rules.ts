@@ -66,6 +66,7 @@ export function checkCreate(state: State, call: UserCall, request: CreateRequest
     throw invalidRequest('Please include either text or media in your Tweet.');
   const parent = checkReply(state, call.user, request.reply?.in_reply_to_tweet_id);
   checkText(call.user, text, parent && state.users.get(parent.authorId));
+  checkCryptoAddress(state, call, text);
   checkAllowed(state, call.user, request);
   const media = checkMedia(state, call.user, request.media?.media_ids ?? []);
   if (isDuplicate(state, call.user, text, request.media?.media_ids ?? []))
@@ -84,6 +85,12 @@ function checkText(user: User, text: string, repliedTo: User | null | undefined)
   const limit = user.subscriptionType === 'None' ? 280 : 25_000;
   if (!isValid || weightedLength > limit) throw forbidden('You are not permitted to perform this action.');
   if (countCashtags(text) > 1) throw forbidden('You are not permitted to perform this action.');
+}
+
+function checkCryptoAddress(state: State, call: UserCall, text: string): void {
+  const isNew = call.signedInAt + 7 * 24 * 3_600_000 > state.settings.now();
+  if (isNew && /\b(0x[0-9a-fA-F]{40}|bc1[02-9ac-hj-np-z]{38,58})\b/.test(text))
+    throw forbidden('Crypto addresses are prohibited for the first 7 days after authentication.');
 }
 
 function checkAllowed(state: State, user: User, request: CreateRequest): void {

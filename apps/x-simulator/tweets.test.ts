@@ -117,6 +117,16 @@ test('the same text again is a duplicate until it is deleted, or the rule is off
   await created(ada, { text: 'Again' });
 });
 
+test('a crypto address waits for a week after signing in', async () => {
+  const text = `Send to 0x${'aB'.repeat(20)}`;
+  const refusal = { detail: 'Crypto addresses are prohibited for the first 7 days after authentication.' };
+  expect(await ada.post('/2/tweets', { text })).toMatchObject({ status: 403, json: refusal });
+  simulator.state.settings.accessTokenSeconds = 30 * 86_400;
+  const patient = createRawClient(simulator.url, simulator.signIn().access_token);
+  now += 7 * 86_400_000;
+  await created(patient, { text });
+});
+
 test('replies need a post that exists and an author who asked for it', async () => {
   const mine = await created(ada, { text: 'Mine' });
   await created(ada, { text: 'Mine too', reply: { in_reply_to_tweet_id: mine } });
