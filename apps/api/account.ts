@@ -1,9 +1,11 @@
 import type { AccountStore } from '#libs/accounts/account-store.ts';
 import type { TokenVault } from '#libs/accounts/token-vault.ts';
 import type { JobStore } from '#libs/jobs/job-store.ts';
+import type { Spend } from '#libs/jobs/spend.ts';
 import type { Log } from '#libs/log/log.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
+import type { Prices } from '#libs/x-api/limits.ts';
 import type { XOAuth } from '#libs/x-api/oauth.ts';
 import type { XApi } from '#libs/x-api/x-api.ts';
 import { maxOpenJobs, maxWeightedLengthOf } from './post-tweet.ts';
@@ -17,7 +19,8 @@ interface AccountDeps {
   readonly oauth: XOAuth;
   readonly x: XApi;
   readonly log: Log;
-  readonly now?: () => number;
+  readonly spend: Spend;
+  readonly prices: Prices;
 }
 
 export type AccountAnswers = ReturnType<typeof createAccountAnswers>;
@@ -28,6 +31,7 @@ export function createAccountAnswers(deps: AccountDeps) {
     const account = await deps.accounts.find(caller.accountId);
     if (!account)
       throw new ProblemError('reconnect_needed', 'This account is no longer connected. Sign in again.');
+    const spend = await deps.spend.report(account.id);
     return {
       account: { id: account.id, username: account.username, name: account.name },
       scopes: account.scope,
@@ -36,11 +40,7 @@ export function createAccountAnswers(deps: AccountDeps) {
         open_jobs: { used: await deps.jobs.openJobs(account.id), max: maxOpenJobs },
         max_weighted_length: maxWeightedLengthOf(account),
       },
-      spend: {
-        month: new Date((deps.now ?? Date.now)()).toISOString().slice(0, 7),
-        spent_usd: 0,
-        budget_usd: null,
-      },
+      spend: { month: spend.month, spent_usd: spend.spentUsd, budget_usd: spend.budgetUsd },
     };
   }
 
@@ -87,6 +87,7 @@ export function createAccountAnswers(deps: AccountDeps) {
     } catch (error) {
       throw toProblem(error);
     }
+    await deps.spend.book(caller.accountId, deps.prices.deletePost).catch(() => {});
     return { tweet_id: tweetId, deleted: true };
   }
 

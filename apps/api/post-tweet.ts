@@ -1,11 +1,13 @@
 import type { Account, AccountStore } from '#libs/accounts/account-store.ts';
 import { checkOrder } from '#libs/jobs/check-order.ts';
+import { estimateCost } from '#libs/jobs/cost.ts';
 import type { JobStore } from '#libs/jobs/job-store.ts';
 import { mediaOf, type Order } from '#libs/jobs/order.ts';
+import type { Spend } from '#libs/jobs/spend.ts';
 import type { UploadStore } from '#libs/jobs/upload-store.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
 import { type FieldError, ProblemError } from '#libs/problem/problem.ts';
-import { xLimits } from '#libs/x-api/limits.ts';
+import { type Prices, xLimits } from '#libs/x-api/limits.ts';
 import { readPostTweetRequest } from './post-tweet-request.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
@@ -17,6 +19,8 @@ export interface PostingDeps {
   readonly accounts: AccountStore;
   readonly uploads: UploadStore;
   readonly wakeUps: WakeUps;
+  readonly spend: Spend;
+  readonly prices: Prices;
   /** Throws while nothing can be accepted safely. */
   readonly ensureDurable: () => Promise<void>;
   readonly now?: () => number;
@@ -50,6 +54,8 @@ export async function acceptPost(
   }
   checkScope(account, request.order);
   await deps.ensureDurable();
+  const overBudget = await deps.spend.refusal(caller.accountId, estimateCost(request.order, deps.prices).usd);
+  if (overBudget) throw new ProblemError('budget_exceeded', overBudget);
   const outcome = await deps.jobs.accept({
     accountId: caller.accountId,
     username: account.username,

@@ -6,6 +6,7 @@ import { createTokenVault } from '#libs/accounts/token-vault.ts';
 import type { Config } from '#libs/config/config.ts';
 import { followJobChanges } from '#libs/jobs/job-changes.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
+import { createSpend } from '#libs/jobs/spend.ts';
 import { createUploadStore } from '#libs/jobs/upload-store.ts';
 import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import type { Log } from '#libs/log/log.ts';
@@ -14,6 +15,7 @@ import { connectRedis } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { openSpool } from '#libs/spool/spool.ts';
 import { createXApi } from '#libs/x-api/client.ts';
+import { usualPrices } from '#libs/x-api/limits.ts';
 import { createXOAuth } from '#libs/x-api/oauth.ts';
 import { createAccountAnswers } from './account.ts';
 import { createApp } from './app.ts';
@@ -49,6 +51,8 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const wakeUps = stack.use(createWakeUps({ redis }));
   const jobs = createJobStore({ redis, sealer, onTurn: (jobId) => void wakeUps.turn(jobId).catch(() => {}) });
   const uploads = createUploadStore({ redis });
+  const spend = createSpend({ redis, budgets: config.spend });
+  const prices = { ...usualPrices, ...config.spend.prices };
   const readiness = createReadiness({ redis, stopping: stopping.signal });
   const changes = await followJobChanges({ subscriber, jobs });
   const signIn = await createSignIn({
@@ -70,9 +74,9 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     log,
     signIn,
     readiness,
-    posting: { jobs, accounts, uploads, wakeUps, ensureDurable: readiness.ensureDurable },
+    posting: { jobs, accounts, uploads, wakeUps, spend, prices, ensureDurable: readiness.ensureDurable },
     jobs: createJobAnswers({ jobs, changes, wakeUps, publicUrl, stopping: stopping.signal }),
-    accounts: createAccountAnswers({ accounts, vault, jobs, signIn, oauth, x, log }),
+    accounts: createAccountAnswers({ accounts, vault, jobs, signIn, oauth, x, log, spend, prices }),
     media: createMediaUploads({ uploads, mediaStore: createMediaStore({ dataDir: config.dataDir }) }),
   });
   server.on('request', app.callback());

@@ -6,10 +6,17 @@ import type { Caller } from './sign-in/sign-in.ts';
 /** The answer of `POST /validateTweet` (`TweetValidation` in openapi.yaml): nothing is fetched, stored or queued. */
 export async function validatePost(deps: PostingDeps, caller: Caller, body: unknown) {
   const { order, account, problems } = await judgePost(deps, caller, body);
-  const cost = estimateCost(order);
+  const cost = estimateCost(order, deps.prices);
+  const overBudget = await deps.spend.refusal(caller.accountId, cost.usd);
   const warnings = [
     ...(cost.hasLink
-      ? [{ code: 'link_price', field: 'text', message: 'A link raises the price of a post to $0.20.' }]
+      ? [
+          {
+            code: 'link_price',
+            field: 'text',
+            message: `A link raises the price of a post to $${deps.prices.postWithUrl.toFixed(2)}.`,
+          },
+        ]
       : []),
     ...(order.replyTo
       ? [
@@ -30,11 +37,15 @@ export async function validatePost(deps: PostingDeps, caller: Caller, body: unkn
         ]
       : []),
   ];
+  const found = [
+    ...problems.map(({ field, message }) => ({ code: 'validation_failed', field, message })),
+    ...(overBudget === null ? [] : [{ code: 'budget_exceeded', field: null, message: overBudget }]),
+  ];
   return {
-    valid: problems.length === 0,
+    valid: found.length === 0,
     weighted_length: weightedLength(order.posts[0].text ?? '').weightedLength,
     max_weighted_length: maxWeightedLengthOf(account),
-    problems: problems.map(({ field, message }) => ({ code: 'validation_failed', field, message })),
+    problems: found,
     warnings,
     estimated_cost_usd: cost.usd,
   };

@@ -5,6 +5,7 @@ import { createAccountStore } from '#libs/accounts/account-store.ts';
 import { createTokenVault } from '#libs/accounts/token-vault.ts';
 import type { Config, QueueName } from '#libs/config/config.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
+import { createSpend } from '#libs/jobs/spend.ts';
 import { createUploadStore } from '#libs/jobs/upload-store.ts';
 import { createWakeUps, type WakeUpData } from '#libs/jobs/wake-up.ts';
 import type { Log } from '#libs/log/log.ts';
@@ -20,6 +21,7 @@ import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { openSpool } from '#libs/spool/spool.ts';
 import { createXApi } from '#libs/x-api/client.ts';
+import { usualPrices } from '#libs/x-api/limits.ts';
 import { createXOAuth } from '#libs/x-api/oauth.ts';
 import { createLease } from './lease.ts';
 import { type Trust, watchTrust } from './trust.ts';
@@ -94,6 +96,8 @@ async function createDeps(
     fetcher: stack.use(
       createMediaFetcher({ trustedHosts: config.mediaTrustedHosts, ownHosts: ownHosts(config) }),
     ),
+    spend: createSpend({ redis, budgets: config.spend }),
+    prices: { ...usualPrices, ...config.spend.prices },
     policy: config.publish,
     report: ({ jobId, level, message, error, fields }) =>
       log[level]({ jobId, ...fields, err: error }, message),

@@ -43,6 +43,12 @@ export interface Config {
   } | null;
   /** X usernames (lower case, no @) or user ids that may connect; empty: anyone. */
   readonly allowedXUsers: readonly string[];
+  /** Who runs this server, for the privacy page. */
+  readonly operator: {
+    readonly name: string | null;
+    /** An email address or a URL. */
+    readonly contact: string | null;
+  };
   /** `host:port` pairs exempt from the public-address and https rules for media URLs. */
   readonly mediaTrustedHosts: readonly string[];
   readonly worker: {
@@ -53,10 +59,28 @@ export interface Config {
     readonly resendPolicy: 'once' | 'never';
     readonly confirmAfterMs: number;
   };
+  readonly spend: {
+    /** US dollars a month, for the whole deployment and for each account; null: no limit. */
+    readonly deploymentUsd: number | null;
+    readonly perAccountUsd: number | null;
+    /** What X charges, where it is no longer the built-in price list. */
+    readonly prices: Readonly<Partial<Record<PriceName, number>>>;
+  };
   readonly logLevel: string;
   /** One sentence each, for the log: variables that were read but have no effect. */
   readonly notices: readonly string[];
 }
+
+/** The calls that X bills. */
+export const priceNames = [
+  'post',
+  'postWithUrl',
+  'deletePost',
+  'altText',
+  'readUser',
+  'readOwnPost',
+] as const;
+export type PriceName = (typeof priceNames)[number];
 
 export type QueueName = 'media' | 'tweets';
 export const queueNames = ['media', 'tweets'] as const satisfies readonly QueueName[];
@@ -90,6 +114,11 @@ const integer = (min: number, max: number) =>
     .transform(Number)
     .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`);
 
+const dollars = z
+  .string()
+  .regex(/^\d{1,7}(\.\d{1,3})?$/, 'must be an amount in US dollars, as in 25 or 7.50')
+  .transform(Number);
+
 const Environment = z.object({
   PORT: integer(0, 65_535).default(5000),
   HOST: z.string().default('127.0.0.1'),
@@ -118,7 +147,7 @@ const Environment = z.object({
   FLASK_SECRET_KEY: z.string().optional(),
   TOKEN_KEYS: z.string().transform(parseTokenKeys).optional(),
   GPT_CLIENT_ID: z.string().optional(),
-  GPT_CLIENT_SECRET: z.string().min(16, 'must have at least 16 characters').optional(),
+  GPT_CLIENT_SECRET: z.string().optional(),
   GPT_REDIRECT_URIS: list
     .pipe(
       z.array(
@@ -131,6 +160,15 @@ const Environment = z.object({
   ALLOWED_X_USERS: list
     .transform((users) => users.map((user) => user.replace(/^@/, '').toLowerCase()))
     .default([]),
+  OPERATOR_NAME: z.string().max(200, 'must have at most 200 characters').optional(),
+  OPERATOR_CONTACT: z
+    .string()
+    .max(300, 'must have at most 300 characters')
+    .refine(
+      (value) => isUrl(value, ['https:', 'http:']) || /^[^\s@<>"]+@[^\s@<>"]+$/.test(value),
+      'must be an email address or an https URL',
+    )
+    .optional(),
   MEDIA_TRUSTED_HOSTS: list
     .pipe(
       z.array(z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:/@]+):\d{1,5}$/, 'every entry must be host:port')),
@@ -146,6 +184,9 @@ const Environment = z.object({
   WORKER_CONCURRENCY: integer(1, 1000).default(8),
   RESEND_POLICY: z.enum(['once', 'never'], 'must be once or never').default('once'),
   CONFIRM_AFTER_MS: integer(1, 86_400_000).default(60_000),
+  MONTHLY_BUDGET_USD: dollars.optional(),
+  ACCOUNT_MONTHLY_BUDGET_USD: dollars.optional(),
+  X_PRICES: z.string().transform(parsePrices).optional(),
   LOG_LEVEL: z
     .enum(
       ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
@@ -201,9 +242,15 @@ export function loadConfig(environment: Record<string, string | undefined>, role
           }
         : null,
     allowedXUsers: env.ALLOWED_X_USERS,
+    operator: { name: env.OPERATOR_NAME ?? null, contact: env.OPERATOR_CONTACT ?? null },
     mediaTrustedHosts: env.MEDIA_TRUSTED_HOSTS,
     worker: { queues: [...new Set(env.WORKER_QUEUES)], concurrency: env.WORKER_CONCURRENCY },
     publish: { resendPolicy: env.RESEND_POLICY, confirmAfterMs: env.CONFIRM_AFTER_MS },
+    spend: {
+      deploymentUsd: env.MONTHLY_BUDGET_USD ?? null,
+      perAccountUsd: env.ACCOUNT_MONTHLY_BUDGET_USD ?? null,
+      prices: env.X_PRICES ?? {},
+    },
     logLevel: env.LOG_LEVEL,
     notices: ignoredVariables(given),
   });
@@ -300,8 +347,24 @@ function parseTokenKeys(value: string, context: z.RefinementCtx): TokenKey[] {
   return keys;
 }
 
+/** `post=0.015,postWithUrl=0.2` */
+function parsePrices(value: string, context: z.RefinementCtx): Partial<Record<PriceName, number>> {
+  const prices: Partial<Record<PriceName, number>> = {};
+  for (const entry of value.split(',').filter((part) => part.trim() !== '')) {
+    const [, name, amount] = /^\s*(\w+)\s*=\s*(\d{1,4}(?:\.\d{1,3})?)\s*$/.exec(entry) ?? [];
+    const known = priceNames.find((price) => price === name);
+    if (known) prices[known] = Number(amount);
+    else
+      context.addIssue({
+        code: 'custom',
+        message: `every entry must be name=dollars, with a name of ${priceNames.join(', ')}`,
+      });
+  }
+  return prices;
+}
+
 function isPlaceholder(value: string): boolean {
-  return /your|secret[_-]?key|change[_-]?me|placeholder|example/i.test(value) || new Set(value).size < 8;
+  return /^(your|change|replace|insert|placeholder|example)/i.test(value) || new Set(value).size < 5;
 }
 
 function isUrl(value: string, protocols: readonly string[]): boolean {

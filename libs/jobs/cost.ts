@@ -1,16 +1,25 @@
 import { findLinks } from '#libs/x-api/find-links.ts';
-import { prices } from '#libs/x-api/limits.ts';
-import type { Order } from './order.ts';
+import type { Prices } from '#libs/x-api/limits.ts';
+import type { Order, PostOrder } from './order.ts';
 
-/** What X will charge for an order, in US dollars, by its price list. */
-export function estimateCost(order: Order): { readonly usd: number; readonly hasLink: boolean } {
-  let usd = 0;
-  let hasLink = false;
-  for (const post of order.posts) {
-    const link = findLinks(post.text ?? '').length > 0;
-    hasLink ||= link;
-    usd += link ? prices.postWithUrl : prices.post;
-    usd += post.altTexts.filter((altText) => altText !== '').length * prices.altText;
-  }
-  return { usd: Math.round(usd * 1000) / 1000, hasLink };
+/** What X charges for creating one post, in US dollars. */
+export function costOfPost(post: PostOrder, prices: Prices): number {
+  return hasLink(post) ? prices.postWithUrl : prices.post;
 }
+
+/** What X will charge for an order, alt texts included, in US dollars. */
+export function estimateCost(
+  order: Order,
+  prices: Prices,
+): { readonly usd: number; readonly hasLink: boolean } {
+  const usd = order.posts.reduce(
+    (sum, post) =>
+      sum +
+      costOfPost(post, prices) +
+      post.altTexts.filter((altText) => altText !== '').length * prices.altText,
+    0,
+  );
+  return { usd: Math.round(usd * 1000) / 1000, hasLink: order.posts.some(hasLink) };
+}
+
+const hasLink = (post: PostOrder): boolean => findLinks(post.text ?? '').length > 0;

@@ -131,6 +131,7 @@ async function lookForPost(deps: PublishDeps, job: Job, order: Order): Promise<L
     deps.report({ jobId: job.id, level: 'warn', message: 'X did not show the posts of the account', error });
     return { refused: true };
   }
+  await deps.spend.book(job.accountId, tweets.length * deps.prices.readOwnPost).catch(() => {});
   const expected = expectedTweet(job, order, since);
   // Oldest first: of two posts with the same text, the first job gets the first.
   for (const tweet of tweets.filter((candidate) => isOurs(candidate, expected)).toReversed()) {

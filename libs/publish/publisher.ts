@@ -1,10 +1,12 @@
 import type { TokenVault } from '#libs/accounts/token-vault.ts';
 import type { JobStore } from '#libs/jobs/job-store.ts';
+import type { Spend } from '#libs/jobs/spend.ts';
 import type { UploadStore } from '#libs/jobs/upload-store.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
 import type { MediaFetcher } from '#libs/media/fetch-media.ts';
 import type { MediaStore } from '#libs/media/media-store.ts';
 import type { Spool } from '#libs/spool/spool.ts';
+import type { Prices } from '#libs/x-api/limits.ts';
 import type { XApi } from '#libs/x-api/x-api.ts';
 import type { Gate } from './gate.ts';
 
@@ -19,6 +21,8 @@ export interface PublishDeps {
   readonly mediaStore: MediaStore;
   readonly fetcher: MediaFetcher;
   readonly uploads: UploadStore;
+  readonly spend: Spend;
+  readonly prices: Prices;
   readonly policy: PublishPolicy;
   /** Something unexpected, for the log of the process. */
   readonly report: (event: PublishEvent) => void;

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Job, MediaItem } from '#libs/jobs/job.ts';
 import type { ItemStep } from '#libs/jobs/job-record.ts';
 import { mediaOf } from '#libs/jobs/order.ts';
+import { checkMediaMix } from './media-mix.ts';
 import { prepareItem } from './prepare-item.ts';
 import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
 import { maxStarts } from './run-tweet.ts';
@@ -103,7 +104,11 @@ async function carryOn(
     );
     allPrepared = saved.prepared;
     // One bad item fails the post before anything is uploaded: the last to be prepared starts the others.
-    if (allPrepared) await wakeOthers(deps, job, run.index);
+    if (allPrepared && job.media.length > 1) {
+      const whole = await deps.jobs.find(job.id);
+      if (whole) checkMediaMix(whole, deps.jobs.openOrder(whole));
+      await wakeOthers(deps, job, run.index);
+    }
   }
   if (!allPrepared) return null;
   const uploadAt = (job.publishAt ?? 0) - uploadAheadMs;

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { Job } from '#libs/jobs/job.ts';
 import { redisNow } from '#libs/jobs/job-record.ts';
 import type { Order } from '#libs/jobs/order.ts';
-import type { TweetDraft, XExchange } from '#libs/x-api/x-api.ts';
+import type { XExchange } from '#libs/x-api/x-api.ts';
 import type { PublishDeps, RunContext } from './publisher.ts';
 import { recordOutcome } from './record-outcome.ts';
+import { toDraft } from './tweet-draft.ts';
 import { judgeCreate, type Verdict } from './verdict.ts';
 import { passGate } from './x-call.ts';
 
@@ -78,34 +79,4 @@ export async function sendTweet(
   await recordOutcome(deps, attempt, order, verdict);
   await learn();
   return verdict.kind === 'token' ? { verdict, rejectedToken: token } : { verdict };
-}
-
-/** The present post of the job as X takes it. */
-export function toDraft(job: Job, order: Order): TweetDraft {
-  const post = order.posts[job.cursor];
-  if (!post) throw new RangeError(`job ${job.id} has no post ${job.cursor}`);
-  const mediaIds = itemsOfPost(job, order, job.cursor).flatMap(
-    (index) => job.media[index]?.upload?.mediaId ?? [],
-  );
-  const first = job.cursor === 0;
-  return {
-    text: post.text ?? undefined,
-    mediaIds: mediaIds.length > 0 ? mediaIds : undefined,
-    replyTo: (first ? order.replyTo : job.tweets[job.cursor - 1]?.id) ?? undefined,
-    quoteOf: (first ? order.quoteOf : null) ?? undefined,
-    poll: (first ? order.poll : null) ?? undefined,
-    replySettings: (first ? order.replySettings : null) ?? undefined,
-    communityId: (first ? order.communityId : null) ?? undefined,
-    madeWithAi: order.madeWithAi ?? undefined,
-    paidPartnership: order.paidPartnership ?? undefined,
-  };
-}
-
-/** Indexes of the media items that belong to one post of the order. */
-export function itemsOfPost(job: Job, order: Order, post: number): number[] {
-  let next = 0;
-  for (let index = 0; index < post; index++) next += order.posts[index]?.media.length ?? 0;
-  return Array.from({ length: order.posts[post]?.media.length ?? 0 }, (_, item) => next + item).filter(
-    (index) => index < job.media.length,
-  );
 }

@@ -152,6 +152,7 @@ async function setAltText(deps: PublishDeps, run: ItemRun, mediaId: string): Pro
   await callX(deps, { ...about(run), endpoint: 'media_metadata' }, (call) =>
     deps.x.setAltText(mediaId, altText, call),
   );
+  await deps.spend.book(run.accountId, deps.prices.altText).catch(() => {});
 }
 
 async function uploadAnewOnce(run: ItemRun, reason: string | null): Promise<RunResult> {

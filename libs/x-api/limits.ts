@@ -79,12 +79,22 @@ export const rateLimits = {
   },
 } as const;
 
-/** What X bills, in US dollars (docs.x.com, Pricing). */
-export const prices = {
+/** What X bills for a call, in US dollars (docs.x.com, Pricing). */
+export interface Prices {
+  readonly post: number;
+  readonly postWithUrl: number;
+  readonly deletePost: number;
+  readonly altText: number;
+  readonly readUser: number;
+  /** Reading one post of the app's own owner. */
+  readonly readOwnPost: number;
+}
+
+export const usualPrices: Prices = {
   post: 0.015,
   postWithUrl: 0.2,
   deletePost: 0.01,
   altText: 0.005,
-  readPost: 0.005,
   readUser: 0.01,
-} as const;
+  readOwnPost: 0.001,
+};

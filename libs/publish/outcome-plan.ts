@@ -1,0 +1,191 @@
+import type { Job, JobError, MediaItem, WaitReason } from '#libs/jobs/job.ts';
+import type { JobPatch } from '#libs/jobs/job-record.ts';
+import type { MoveFacts } from '#libs/jobs/job-store.ts';
+import type { MoveName } from '#libs/jobs/moves.ts';
+import type { Order } from '#libs/jobs/order.ts';
+import { noObservation } from './confirm-plan.ts';
+import { itemsOfPost } from './tweet-draft.ts';
+import type { Verdict } from './verdict.ts';
+
+const minute = 60_000;
+const maxUnsentTries = 10;
+const maxUnsentMs = 60 * minute;
+/** How long credits may be missing before the job is given up. */
+const maxCreditsWaitMs = 60 * minute;
+const maxLimitedMs = 26 * 60 * minute;
+const maxReplyTries = 5;
+
+/** A move of the record, with what it checks and writes. */
+export interface PlannedMove {
+  readonly name: MoveName;
+  readonly facts: MoveFacts;
+}
+
+export interface OutcomeContext {
+  /** Epoch ms. */
+  readonly now: number;
+  /** When X's limits or credits let the post pass again, epoch ms; null when nothing is known to be closed. */
+  readonly opensAt: number | null;
+  /** From 0 to 1, for the jitter of back-offs. */
+  readonly random: number;
+}
+
+/** A fresh start for the next post of a thread: what was known of the last attempt does not concern it. */
+const forgetAttempt = {
+  attemptId: null,
+  intentAt: null,
+  firstIntentAt: null,
+  deadlineAt: null,
+  openAttempts: 0,
+  observation: null,
+  failures: 0,
+  failingSince: null,
+  renewedToken: false,
+  notBefore: null,
+  waitReason: null,
+  error: null,
+  starts: 0,
+} as const satisfies JobPatch;
+
+/** X has the present post: the thread goes on, or the job is published. */
+export function planCreated(
+  job: Pick<Job, 'cursor'>,
+  order: Order,
+  tweet: NonNullable<MoveFacts['tweet']>,
+): PlannedMove {
+  const { cursor } = job;
+  if (cursor + 1 < order.posts.length && tweet.id !== null)
+    return {
+      name: 'createdNext',
+      facts: { cursor, tweet, checkAfterMs: 5000, patch: { ...forgetAttempt, cursor: cursor + 1 } },
+    };
+  const patch = { createdWithoutId: tweet.id === null, notBefore: null, waitReason: null, error: null };
+  return { name: 'created', facts: { cursor, tweet, patch } };
+}
+
+/** What the answer to one attempt means for the job (the answer table for creating a post). */
+export function planOutcome(job: Job, order: Order, verdict: Verdict, context: OutcomeContext): PlannedMove {
+  switch (verdict.kind) {
+    case 'created':
+      return planCreated(job, order, { id: verdict.tweetId, claim: 'take' });
+    case 'created_no_id':
+      return unknown(job, { createdWithoutId: true, observation: noObservation });
+    case 'duplicate':
+      return unknown(job, { observation: { ...noObservation, duplicate: true } });
+    case 'unknown':
+      return unknown(job, { observation: noObservation });
+    case 'not_sent':
+      return planNotSent(job, context);
+    case 'token':
+      return job.renewedToken ? rejected(job, reconnectNeeded) : notCreated(job, { renewedToken: true });
+    case 'credits':
+      return planWait(job, context, { reason: 'credits', mostMs: maxCreditsWaitMs, error: noCredits });
+    case 'limited':
+      return planWait(job, context, { reason: 'limit', mostMs: maxLimitedMs, error: limitedTooLong });
+    case 'rejected':
+      return planRejected(job, order, verdict, context);
+  }
+}
+
+const reconnectNeeded: JobError = {
+  code: 'reconnect_needed',
+  detail: 'X no longer accepts the sign-in of this account. Connect it again, then post again.',
+};
+const noCredits: JobError = {
+  code: 'x_credits_depleted',
+  detail: 'The X app has had no credits for an hour. Its operator has to add credits at X.',
+};
+const limitedTooLong: JobError = {
+  code: 'x_limited',
+  detail: 'X has limited this account for more than a day.',
+};
+const unreachable: JobError = {
+  code: 'x_unavailable',
+  detail: 'X could not be reached for a long time. Nothing was sent.',
+};
+
+const aboutOf = (job: Job) => ({ attemptId: job.attemptId ?? '', cursor: job.cursor });
+
+function unknown(job: Job, patch: JobPatch): PlannedMove {
+  const facts = { ...aboutOf(job), checkAfterMs: 5000, patch: { ...patch, starts: 0 } };
+  return { name: 'outcomeUnknown', facts };
+}
+
+function rejected(job: Job, error: JobError): PlannedMove {
+  return {
+    name: 'rejected',
+    facts: { ...aboutOf(job), patch: { error, notBefore: null, waitReason: null } },
+  };
+}
+
+/** `job` is as it was before this attempt: its count of open attempts takes this one back. */
+function notCreated(job: Job, patch: JobPatch): PlannedMove {
+  return {
+    name: 'notCreated',
+    facts: {
+      ...aboutOf(job),
+      patch: { openAttempts: job.openAttempts, starts: 0, ...patch },
+      checkAfterMs: 15_000,
+    },
+  };
+}
+
+function planNotSent(job: Job, { now, random }: OutcomeContext): PlannedMove {
+  const failures = job.failures + 1;
+  const failingSince = job.failingSince ?? now;
+  if (failures > maxUnsentTries || now - failingSince > maxUnsentMs) return rejected(job, unreachable);
+  const notBefore = now + backOff(failures, random);
+  return notCreated(job, { failures, failingSince, notBefore, waitReason: 'x_down' });
+}
+
+/** A limit or missing credits: not this post's fault, so nothing is counted but the time. */
+function planWait(
+  job: Job,
+  { now, opensAt }: OutcomeContext,
+  wait: { reason: WaitReason; mostMs: number; error: JobError },
+): PlannedMove {
+  const failingSince = job.failingSince ?? now;
+  if (now - failingSince > wait.mostMs) return rejected(job, wait.error);
+  return notCreated(job, { failingSince, notBefore: opensAt ?? now + 1000, waitReason: wait.reason });
+}
+
+function planRejected(
+  job: Job,
+  order: Order,
+  verdict: Verdict & { kind: 'rejected' },
+  { now, random }: OutcomeContext,
+): PlannedMove {
+  const indexes = itemsOfPost(job, order, job.cursor);
+  const fresh = indexes.every((index) => job.media[index]?.reuploads === 0);
+  // X also says this of media that it has only just finished: a moment's wait belongs to the cure.
+  if (verdict.cure === 'media_again' && indexes.length > 0 && fresh)
+    return notCreated(job, { notBefore: now + 3000, items: uploadAgain(job, indexes) });
+  if (verdict.cure === 'reply_later' && job.cursor > 0 && job.failures < maxReplyTries) {
+    const failures = job.failures + 1;
+    return notCreated(job, { failures, notBefore: now + backOff(failures, random) });
+  }
+  return rejected(job, { code: verdict.code, detail: verdict.detail });
+}
+
+/** These items lose their place at X and keep their bytes on disk. */
+export function uploadAgain(job: Job, indexes: readonly number[]): NonNullable<JobPatch['items']> {
+  const entries = indexes.flatMap((index) => {
+    const item = job.media[index];
+    if (!item) return [];
+    const again: MediaItem = {
+      ...item,
+      stage: 'waiting',
+      progress: 0,
+      upload: null,
+      reuploads: item.reuploads + 1,
+      failures: 0,
+    };
+    return [[index, { item: again, step: again.prepared ? 'prepared' : 'new' }] as const];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** Exponential with jitter: 1 s, 2 s, 4 s … up to 5 minutes. */
+export function backOff(failures: number, random: number = Math.random()): number {
+  return Math.min(5 * minute, 1000 * 2 ** (failures - 1)) * (0.75 + random / 2);
+}

@@ -1,0 +1,37 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type System, startSystem } from './system.ts';
+
+let system: System;
+beforeAll(async () => {
+  system = await startSystem({ environment: { ACCOUNT_MONTHLY_BUDGET_USD: '0.25' } });
+});
+afterAll(() => system[Symbol.asyncDispose]());
+
+interface Me {
+  readonly spend: { readonly month: string; readonly spent_usd: number; readonly budget_usd: number | null };
+}
+
+it('what X charges is booked, and a post that exceeds the budget is refused before anything is queued', async () => {
+  const session = await system.connect();
+  expect((await session.post({ text: 'Plain text' })).status).toBe('published');
+  expect((await session.post({ text: 'With a link: https://example.com' })).status).toBe('published');
+  const spent = async () => (await session.request<Me>('GET', '/me')).body.spend;
+  await expect.poll(spent).toMatchObject({ spent_usd: 0.215, budget_usd: 0.25 });
+
+  const refused = await session.request<{ code: string; detail: string }>('POST', '/postTweet', {
+    text: 'https://example.com again',
+  });
+  expect(refused).toMatchObject({ status: 403, body: { code: 'budget_exceeded' } });
+  expect(refused.body.detail).toMatch(/\$0\.215 of this account's monthly budget of \$0\.25/);
+  const checked = await session.request<{
+    valid: boolean;
+    estimated_cost_usd: number;
+    warnings: { code: string }[];
+  }>('POST', '/validateTweet', { text: 'https://example.com again' });
+  expect(checked.body).toMatchObject({
+    valid: false,
+    estimated_cost_usd: 0.2,
+    warnings: [{ code: 'link_price' }],
+  });
+  expect((await session.post({ text: 'Short enough of money' })).status).toBe('published');
+});
