@@ -63,7 +63,7 @@ export async function startAll({ config, environment, print, signal }: StartOpti
       }),
     );
   // Both take their time: side by side they take less.
-  const simulator = needsSimulator(config) ? await startSimulator(run) : null;
+  const simulator = needsSimulator(config) ? await startSimulator(run, config.http.host) : null;
   const redisUrl = await openRedis(config, dataDir, stack, say);
   const simulatorUrl = simulator === null ? null : new URL(await simulator.listening).origin;
   const x = simulatorUrl === null ? {} : sandboxVariables(simulatorUrl, config);
@@ -130,13 +130,14 @@ function needsSimulator(config: Config): boolean {
   return config.x.sandbox && config.x.apiUrl === `http://127.0.0.1:${simulatorPort}`;
 }
 
-async function startSimulator(run: Run): Promise<Child> {
+/** It listens where the API does, so that in a container its pages can be opened from outside. */
+async function startSimulator(run: Run, host: string): Promise<Child> {
   const port = (await isPortFree(simulatorPort)) ? simulatorPort : 0;
   // It has no use for our secrets.
   const withheld = { REDIS_URL: undefined, SECRET_KEY: undefined, TOKEN_KEYS: undefined };
   return run('simulator', 'x-simulator', (url) => ({
     ...withheld,
-    HOST: '127.0.0.1',
+    HOST: isEverywhere(host) ? host : '127.0.0.1',
     PORT: url === undefined ? String(port) : new URL(url).port,
   }));
 }
@@ -145,16 +146,20 @@ async function startSimulator(run: Run): Promise<Child> {
 function sandboxVariables(simulatorUrl: string, config: Config): Variables {
   const { port } = new URL(simulatorUrl);
   const trusted = [...config.mediaTrustedHosts, `127.0.0.1:${port}`, `localhost:${port}`];
+  const browsersUrl = isEverywhere(config.http.host) ? `http://localhost:${port}` : simulatorUrl;
   return {
     X_API_URL: simulatorUrl,
-    X_AUTHORIZE_URL: `${simulatorUrl}/i/oauth2/authorize`,
+    X_AUTHORIZE_URL: `${browsersUrl}/i/oauth2/authorize`,
     MEDIA_TRUSTED_HOSTS: trusted.join(','),
   };
 }
 
-/** Where a server that listens on every address is reached from here. */
+function isEverywhere(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}
+
+/** Where a server that listens on `host` is reached from here. */
 function localName(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  if (host === '::') return '[::1]';
+  if (isEverywhere(host)) return '127.0.0.1';
   return host.includes(':') ? `[${host}]` : host;
 }
