@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decideAtX, everyScope, gpt, startWorld, type World } from '#apps/api/sign-in/test-world.ts';
+import { decideAtX } from '#apps/api/sign-in/test-flows.ts';
+import { everyScope, gpt, startWorld, type World } from '#apps/api/sign-in/test-world.ts';
 import { type ValidatingFetch, validatingFetch } from './openapi-fetch.ts';
 
 const browser = { accept: 'text/html,application/xhtml+xml' };

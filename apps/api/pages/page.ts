@@ -12,8 +12,12 @@ export interface Page {
   readonly wide?: boolean;
   /** A script of ours, as a constant: it runs by its hash, nothing else does. */
   readonly inlineScript?: string;
-  /** Path of a script that this server serves itself. */
-  readonly scriptPath?: string;
+  /** The script asks this server for more, as a live page does (`connect-src` of CSP). */
+  readonly connects?: boolean;
+  /** Begins with the name of the server, which leads home. */
+  readonly banner?: boolean;
+  /** Seconds after which a browser that runs no scripts shows the page anew. */
+  readonly refreshSeconds?: number | undefined;
   /** Origins besides our own where a form of the page may end up, also by redirects (`form-action` of CSP). */
   readonly formTargets?: readonly string[];
   /** Set for pages that hold nothing personal: browsers may keep them this long. */
@@ -38,7 +42,7 @@ export function sendPage(ctx: PageContext, page: Page): void {
   ctx.body = layout(page).markup;
 }
 
-function layout({ title, body, wide, inlineScript, scriptPath }: Page): Html {
+function layout({ title, body, wide, inlineScript, banner, refreshSeconds }: Page): Html {
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -47,14 +51,15 @@ function layout({ title, body, wide, inlineScript, scriptPath }: Page): Html {
 <meta name="robots" content="noindex">
 <title>${title} · post-to-x</title>
 <link rel="icon" href="data:,">
+${refreshSeconds !== undefined && html`<noscript><meta http-equiv="refresh" content="${refreshSeconds}"></noscript>`}
 ${trustedMarkup(`<style>${style}</style>`)}
 </head>
 <body>
+${banner && html`<header><a href="/">post-to-x</a></header>`}
 <main class="${wide ? 'wide' : ''}">
 ${body}
 </main>
-<footer><a href="/privacy">Privacy</a></footer>
-${scriptPath !== undefined && html`<script src="${scriptPath}" defer></script>`}
+<footer><a href="/">Start page</a> <a href="/privacy">Privacy</a> <a href="/problems">Problems</a></footer>
 ${inlineScript !== undefined && trustedMarkup(`<script>${inlineScript}</script>`)}
 </body>
 </html>
@@ -63,20 +68,16 @@ ${inlineScript !== undefined && trustedMarkup(`<script>${inlineScript}</script>`
 
 function pageHeaders({
   inlineScript,
-  scriptPath,
+  connects,
   formTargets = [],
   cacheSeconds,
 }: Page): Record<string, string> {
-  const scripts = [
-    ...(scriptPath === undefined ? [] : ["'self'"]),
-    ...(inlineScript === undefined ? [] : [sourceHash(inlineScript)]),
-  ];
   return {
     'Content-Security-Policy': [
       "default-src 'none'",
       `style-src ${sourceHash(style)}`,
-      ...(scripts.length === 0 ? [] : [`script-src ${scripts.join(' ')}`]),
-      ...(scriptPath === undefined ? [] : ["connect-src 'self'"]),
+      ...(inlineScript === undefined ? [] : [`script-src ${sourceHash(inlineScript)}`]),
+      ...(connects ? ["connect-src 'self'"] : []),
       'img-src data:',
       `form-action ${["'self'", ...formTargets].join(' ')}`,
       "base-uri 'none'",

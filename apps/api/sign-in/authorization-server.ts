@@ -8,11 +8,12 @@ import {
 } from 'oidc-provider';
 import type { AccountStore } from '#libs/accounts/account-store.ts';
 import type { Config } from '#libs/config/config.ts';
+import { refreshTokenSeconds } from './grants.ts';
 import type { OidcStore } from './oidc-store.ts';
 import { xScopes } from './scope.ts';
 
 /** The client of whoever signs in with `/startAuth` alone: no secret, and no way through `/oauth/authorize`. */
-export const ownClientId = 'post-to-x';
+export const ownClientId = 'post-to-x-direct';
 
 /** What an access token is good for (RFC 8707): an absolute URI each. */
 export interface Audiences {
@@ -39,8 +40,13 @@ export interface AuthorizationServerOptions {
   readonly renderError: NonNullable<Configuration['renderError']>;
 }
 
-/** The OAuth 2.0 authorization server (RFC 6749, 7636, 8707, 9207): no OpenID Connect, opaque tokens only. */
+/**
+ * The OAuth 2.0 authorization server (RFC 6749, 7636, 8707, 9207): no OpenID Connect, opaque tokens only.
+ * @throws Error when the GPT has the name of the own client.
+ */
 export function createAuthorizationServer(options: AuthorizationServerOptions): Provider {
+  if (options.gpt?.clientId === ownClientId)
+    throw new Error(`GPT_CLIENT_ID: ${ownClientId} is taken, choose another`);
   const { publicUrl, gpt, store, accounts } = options;
   const secure = publicUrl.startsWith('https:');
   const cookie = { httpOnly: true, sameSite: 'lax', secure, signed: true } as const;
@@ -79,7 +85,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       AccessToken: seconds.accessToken,
       AuthorizationCode: (_ctx, _code, client) =>
         client.clientId === ownClientId ? seconds.oneTimeCode : seconds.code,
-      RefreshToken: seconds.refreshToken,
+      RefreshToken: refreshTokenSeconds,
       // The store ends a grant with its last refresh token; this only has to be later.
       Grant: 3650 * 86_400,
       Interaction: seconds.interaction,

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ownClientId } from './authorization-server.ts';
 import { locationOf, TestBrowser } from './test-browser.ts';
-import { exchangeAsGpt, gpt, gptRequest, signInThrough, startWorld, type World } from './test-world.ts';
+import { exchangeAsGpt, gptRequest, signInThrough } from './test-flows.ts';
+import { gpt, startWorld, type World } from './test-world.ts';
 
 let world: World;
 beforeAll(async () => {
@@ -68,7 +70,7 @@ describe('redirect URIs (O01, O02)', () => {
     ['a missing redirect_uri', { redirect_uri: undefined }],
     ['an unknown client', { client_id: 'nobody' }],
     ['no client', { client_id: undefined }],
-    ['the client of direct sign-ins', { client_id: 'post-to-x', redirect_uri: 'REPLACED' }],
+    ['the client of direct sign-ins', { client_id: ownClientId, redirect_uri: 'REPLACED' }],
     ['response_type=token', { response_type: 'token' }],
     ['response_type=code id_token', { response_type: 'code id_token' }],
     ['no response_type', { response_type: undefined }],
@@ -88,6 +90,18 @@ describe('redirect URIs (O01, O02)', () => {
       expect((await exchangeAsGpt(world, back)).status, 'the client itself is not harmed').toBe(200);
     },
   );
+});
+
+describe('resources (RFC 8707)', () => {
+  it('that are not served here are refused at both ends, and one token is for one of them', async () => {
+    const foreign = gptRequest(world, { resource: 'https://other.example/api' });
+    const back = new URL(locationOf(await new TestBrowser().get(foreign)));
+    expect(back.searchParams.get('error')).toBe('invalid_target');
+    for (const resource of [`${world.publicUrl}/mcp`, 'https://other.example/api']) {
+      const rest = await signInThrough(world, gptRequest(world, { resource: `${world.publicUrl}/` }));
+      expect((await exchangeAsGpt(world, rest, { resource })).body.error).toBe('invalid_target');
+    }
+  });
 });
 
 describe('state (O03)', () => {

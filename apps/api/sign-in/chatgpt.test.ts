@@ -1,18 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fieldOf, locationOf, TestBrowser } from './test-browser.ts';
-import {
-  ada,
-  ben,
-  decideAtX,
-  everyScope,
-  exchangeAsGpt,
-  gpt,
-  gptRequest,
-  requestToken,
-  signInThrough,
-  startWorld,
-  type World,
-} from './test-world.ts';
+import { decideAtX, exchangeAsGpt, gptRequest, requestToken, signInThrough } from './test-flows.ts';
+import { ada, ben, everyScope, gpt, startWorld, type World } from './test-world.ts';
 
 let world: World;
 beforeAll(async () => {

@@ -1,15 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { fieldOf, locationOf, TestBrowser } from './test-browser.ts';
-import {
-  ben,
-  decideAtX,
-  exchangeAsGpt,
-  gpt,
-  gptRequest,
-  signInThrough,
-  startWorld,
-  type World,
-} from './test-world.ts';
+import { decideAtX, exchangeAsGpt, gptRequest, signInThrough } from './test-flows.ts';
+import { ada, ben, gpt, startWorld, type World } from './test-world.ts';
 
 let world: World;
 beforeAll(async () => {
@@ -76,6 +68,13 @@ describe('the consent page (O16)', () => {
     const given = 'resource' in changes ? { resource: `${world.publicUrl}/mcp` } : changes;
     expect((await openConsent(browser, gptRequest(world, given))).page.status).toBe(200);
     expect((await openConsent(new TestBrowser())).page.status, 'nor in another browser').toBe(200);
+  });
+
+  it('is shown again once what was allowed has been revoked', async () => {
+    const browser = new TestBrowser();
+    await signInThrough(world, gptRequest(world), { browser });
+    await world.signIn.revokeAccount(ada.id);
+    expect((await openConsent(browser)).page.status).toBe(200);
   });
 
   it('is shown after X, with the name, when another account appears there than the one that allowed it', async () => {

@@ -1,21 +1,27 @@
 import { createHmac } from 'node:crypto';
-import type { Redis } from 'ioredis';
 import type { Context } from 'koa';
-import { errors, type Provider } from 'oidc-provider';
+import type { Provider } from 'oidc-provider';
 import type { Account, AccountStore } from '#libs/accounts/account-store.ts';
 import { sendPage } from '../pages/page.ts';
 import { consentPage, noticePage } from '../pages/sign-in-pages.ts';
 import type { Purpose } from './attempts.ts';
-import { readParameters } from './body.ts';
-import { type BrowserCookie, browserDays } from './browser.ts';
+import { BodyError, type Parameters, readParameters } from './body.ts';
+import type { BrowserCookie } from './browser.ts';
+import type { ConsentMemory } from './consent-memory.ts';
+import {
+  denied,
+  endInteraction,
+  type Interaction,
+  openInteraction,
+  parametersOf,
+  seeOther,
+} from './interactions.ts';
 import { reach } from './reach.ts';
 import { planScope } from './scope.ts';
-import { hashOf, isSame } from './secrets.ts';
+import { isSame } from './secrets.ts';
 import { faultNotice, SignInFault } from './sign-in-fault.ts';
 import type { TokenDesk } from './tokens.ts';
 import type { XSignIn } from './x-sign-in.ts';
-
-type Interaction = InstanceType<Provider['Interaction']>;
 
 /** The user's decision about a client, between `/oauth/authorize` and the way back to the client. */
 export interface Consent {
@@ -24,8 +30,10 @@ export interface Consent {
   /** `POST /oauth/consent/…`: the decision. */
   decide(ctx: Context): Promise<void>;
   /** Goes on after X. */
-  afterX(ctx: Context, purpose: Purpose & { kind: 'client' }, outcome: Account | SignInFault): Promise<void>;
+  afterX(ctx: Context, purpose: ClientPurpose, outcome: Account | SignInFault): Promise<void>;
 }
+
+type ClientPurpose = Purpose & { readonly kind: 'client' };
 
 interface ConsentOptions {
   readonly provider: Provider;
@@ -33,169 +41,128 @@ interface ConsentOptions {
   readonly xSignIn: XSignIn;
   readonly accounts: AccountStore;
   readonly browserCookie: BrowserCookie;
-  readonly redis: Redis;
+  readonly memory: ConsentMemory;
   readonly csrfKey: string;
+  /** Where X asks its users. */
   readonly xOrigin: string;
 }
 
 export function createConsent(options: ConsentOptions): Consent {
-  const { provider, accounts, browserCookie, xSignIn } = options;
-  const csrfToken = (interaction: Interaction, browser: string) =>
-    createHmac('sha256', options.csrfKey).update(`${interaction.uid} ${browser}`).digest('base64url');
   return {
-    async show(ctx) {
-      const interaction = await openInteraction(ctx, provider);
-      const { scope, prompt } = parametersOf(interaction);
-      if (planScope(scope).length === 0)
-        return await endInteraction(ctx, interaction, {
-          error: 'invalid_scope',
-          error_description: 'none of the requested scopes exists here',
-        });
-      const browser = browserCookie.require(ctx);
-      const accountId = interaction.result?.login?.accountId;
-      const rememberedFor = await findConsent(options, browser, interaction);
-      if (accountId === undefined && rememberedFor !== null && !prompt.includes('consent'))
-        return await toX(ctx, { interaction, approved: false, rememberedFor, xSignIn });
-      const account = accountId === undefined ? null : await reach(() => accounts.find(accountId));
-      await render(ctx, interaction, account?.username ?? null, csrfToken(interaction, browser));
-    },
-    async decide(ctx) {
-      const interaction = await openInteraction(ctx, provider);
-      const sent = new Map(await readParameters(ctx));
-      const browser = browserCookie.require(ctx);
-      if (!isSame(sent.get('csrf_token') ?? '', csrfToken(interaction, browser)))
-        throw new SignInFault('expired');
-      if (sent.get('decision') !== 'approve') return await endInteraction(ctx, interaction, denied);
-      const accountId = interaction.result?.login?.accountId;
-      const account = accountId === undefined ? null : await reach(() => accounts.find(accountId));
-      if (account) return await complete(ctx, interaction, account);
-      await toX(ctx, { interaction, approved: true, rememberedFor: null, xSignIn });
-    },
-    async afterX(ctx, purpose, outcome) {
-      const interaction = await provider.Interaction.find(purpose.interaction);
-      if (!interaction) throw new SignInFault('expired');
-      if (outcome instanceof SignInFault) {
-        if (outcome.reason === 'denied') return await endInteraction(ctx, interaction, denied);
-        const retry = { href: `/oauth/consent/${interaction.uid}`, text: 'Try again' };
-        return sendPage(ctx, noticePage(faultNotice(outcome, retry)));
-      }
-      if (purpose.approved || purpose.rememberedFor === outcome.id)
-        return await complete(ctx, interaction, outcome);
-      // What one account allowed, another one did not: ask on our page, now with the name.
-      interaction.result = { login: { accountId: outcome.id } };
-      await interaction.persist();
-      seeOther(ctx, `/oauth/consent/${interaction.uid}`);
-    },
+    show: (ctx) => show(ctx, options),
+    decide: (ctx) => decide(ctx, options),
+    afterX: (ctx, purpose, outcome) => afterX(ctx, purpose, outcome, options),
   };
+}
 
-  async function render(ctx: Context, interaction: Interaction, username: string | null, token: string) {
-    const { clientId, redirectUri, scope } = parametersOf(interaction);
-    const client = await provider.Client.find(clientId);
-    sendPage(
-      ctx,
-      consentPage({
-        clientName: client?.clientName ?? clientId,
-        redirectUri,
-        scope: planScope(scope),
-        username,
-        csrfToken: token,
-        formTargets: formTargets(options.xOrigin, redirectUri),
-      }),
-    );
+async function show(ctx: Context, options: ConsentOptions): Promise<void> {
+  const interaction = await openInteraction(ctx, options.provider);
+  const request = parametersOf(interaction);
+  if (planScope(request.scope).length === 0) {
+    const error_description = 'none of the requested scopes exists here';
+    return await endInteraction(ctx, interaction, { error: 'invalid_scope', error_description });
   }
+  const account = await signedIn(interaction, options);
+  const rememberedFor = await options.memory.find(options.browserCookie.require(ctx), request);
+  if (account === null && rememberedFor !== null && !request.prompt.includes('consent'))
+    return await toX(ctx, { interaction: interaction.uid, approved: false, rememberedFor }, options);
+  await render(ctx, interaction, account, options);
+}
 
-  async function complete(ctx: Context, interaction: Interaction, account: Account) {
-    const { clientId, scope, resources } = parametersOf(interaction);
-    await rememberConsent(options, browserCookie.require(ctx), interaction, account.id);
-    const grantId = await options.desk.grant({
-      accountId: account.id,
-      clientId,
-      planned: planScope(scope),
-      grantedByX: account.scope,
-      resources,
-    });
-    await endInteraction(ctx, interaction, {
-      login: { accountId: account.id, remember: false },
-      consent: { grantId },
-    });
+async function decide(ctx: Context, options: ConsentOptions): Promise<void> {
+  const interaction = await openInteraction(ctx, options.provider);
+  const sent = new Map(await readForm(ctx));
+  if (!isSame(sent.get('csrf_token') ?? '', csrfToken(ctx, interaction, options)))
+    throw new SignInFault('request_expired');
+  if (sent.get('decision') !== 'approve') return await endInteraction(ctx, interaction, denied);
+  const account = await signedIn(interaction, options);
+  if (account) return await complete(ctx, interaction, account, options);
+  await toX(ctx, { interaction: interaction.uid, approved: true, rememberedFor: null }, options);
+}
+
+async function readForm(ctx: Context): Promise<Parameters> {
+  try {
+    return await readParameters(ctx);
+  } catch (error) {
+    if (error instanceof BodyError) throw new SignInFault('request_expired', { cause: error });
+    throw error;
   }
 }
 
-const denied = { error: 'access_denied', error_description: 'the user did not allow it' };
+async function afterX(
+  ctx: Context,
+  purpose: ClientPurpose,
+  outcome: Account | SignInFault,
+  options: ConsentOptions,
+): Promise<void> {
+  const interaction = await options.provider.Interaction.find(purpose.interaction);
+  if (!interaction) throw new SignInFault('request_expired');
+  if (outcome instanceof SignInFault) {
+    if (outcome.reason === 'denied') return await endInteraction(ctx, interaction, denied);
+    const retry = { href: `/oauth/consent/${interaction.uid}`, text: 'Try again' };
+    return sendPage(ctx, noticePage({ ...faultNotice(outcome), link: retry }));
+  }
+  if (purpose.approved || purpose.rememberedFor === outcome.id)
+    return await complete(ctx, interaction, outcome, options);
+  // What one account allowed, another one did not: ask on our page, now with the name.
+  interaction.result = { login: { accountId: outcome.id } };
+  await interaction.persist();
+  seeOther(ctx, `/oauth/consent/${interaction.uid}`);
+}
 
 async function toX(
   ctx: Context,
-  {
-    interaction,
-    approved,
-    rememberedFor,
-    xSignIn,
-  }: { interaction: Interaction; approved: boolean; rememberedFor: string | null; xSignIn: XSignIn },
+  purpose: Omit<ClientPurpose, 'kind'>,
+  { xSignIn }: ConsentOptions,
 ): Promise<void> {
-  const purpose = { kind: 'client', interaction: interaction.uid, approved, rememberedFor } as const;
-  seeOther(ctx, (await xSignIn.begin(ctx, purpose)).url);
+  seeOther(ctx, (await xSignIn.begin(ctx, { kind: 'client', ...purpose })).url);
 }
 
-/** Leaves the result where oidc-provider looks for it, and goes there: it answers the client. */
-async function endInteraction(
+async function complete(
   ctx: Context,
   interaction: Interaction,
-  result: Interaction['result'],
+  account: Account,
+  { desk, memory, browserCookie }: ConsentOptions,
 ): Promise<void> {
-  interaction.result = result;
-  await interaction.persist();
-  seeOther(ctx, interaction.returnTo);
+  const request = parametersOf(interaction);
+  const { clientId, scope, resources } = request;
+  const grantedByX = account.scope;
+  const accountId = account.id;
+  const grantId = await desk.grant({ accountId, clientId, planned: planScope(scope), grantedByX, resources });
+  await memory.remember(browserCookie.require(ctx), request, { accountId, grantId });
+  await endInteraction(ctx, interaction, { login: { accountId, remember: false }, consent: { grantId } });
 }
 
-async function openInteraction(ctx: Context, provider: Provider): Promise<Interaction> {
-  try {
-    return await provider.interactionDetails(ctx.req, ctx.res);
-  } catch (cause) {
-    if (cause instanceof errors.SessionNotFound) throw new SignInFault('expired', { cause });
-    throw cause;
-  }
-}
-
-/** 303 and never 307, which would send the form's fields along (RFC 9700 section 4.12). */
-function seeOther(ctx: Context, url: string): void {
-  ctx.status = 303;
-  ctx.redirect(url);
-}
-
-/** What oidc-provider has checked and kept of the authorization request. */
-function parametersOf({ params }: Interaction) {
-  const text = (name: string) => (typeof params[name] === 'string' ? params[name] : undefined);
-  const { resource } = params;
-  return {
-    clientId: text('client_id') ?? '',
-    redirectUri: text('redirect_uri') ?? '',
-    scope: text('scope'),
-    prompt: (text('prompt') ?? '').split(' '),
-    resources: [resource].flat().filter((value) => typeof value === 'string'),
-  };
-}
-
-function consentKey(browser: string, interaction: Interaction): string {
-  const { clientId, redirectUri, scope, resources } = parametersOf(interaction);
-  return `consent:${hashOf(JSON.stringify([browser, clientId, redirectUri, planScope(scope), resources]))}`;
-}
-
-/** The account that allowed the same before in this browser. */
-function findConsent(
-  { redis }: ConsentOptions,
-  browser: string,
+async function render(
+  ctx: Context,
   interaction: Interaction,
-): Promise<string | null> {
-  return reach(() => redis.get(consentKey(browser, interaction)));
+  account: Account | null,
+  options: ConsentOptions,
+): Promise<void> {
+  const { clientId, redirectUri, scope } = parametersOf(interaction);
+  const client = await options.provider.Client.find(clientId);
+  const page = consentPage({
+    clientName: client?.clientName ?? clientId,
+    redirectUri,
+    scope: planScope(scope),
+    username: account?.username ?? null,
+    csrfToken: csrfToken(ctx, interaction, options),
+    formTargets: formTargets(options.xOrigin, redirectUri),
+  });
+  sendPage(ctx, page);
 }
 
-function rememberConsent(
-  { redis }: ConsentOptions,
-  browser: string,
-  interaction: Interaction,
-  accountId: string,
-) {
-  return reach(() => redis.set(consentKey(browser, interaction), accountId, 'EX', browserDays * 86_400));
+/** The account that has signed in at X already, when only the consent is missing. */
+async function signedIn({ result }: Interaction, { accounts }: ConsentOptions): Promise<Account | null> {
+  const accountId = result?.login?.accountId;
+  return accountId === undefined ? null : await reach(() => accounts.find(accountId));
+}
+
+/** Proves that a form came from our page, in this browser and for this request. */
+function csrfToken(ctx: Context, { uid }: Interaction, { csrfKey, browserCookie }: ConsentOptions): string {
+  return createHmac('sha256', csrfKey)
+    .update(`${uid} ${browserCookie.require(ctx)}`)
+    .digest('base64url');
 }
 
 /**
@@ -204,8 +171,6 @@ function rememberConsent(
  */
 function formTargets(xOrigin: string, redirectUri: string): readonly string[] {
   const client = URL.parse(redirectUri);
-  const clientSource = client && client.origin !== 'null' ? client.origin : client?.protocol;
-  return [...new Set(['https:', xOrigin, ...(clientSource ? [clientSource] : [])])].filter(
-    (source) => source === 'https:' || !source.startsWith('https:'),
-  );
+  const clientSource = client && client.origin !== 'null' ? client.origin : (client?.protocol ?? 'https:');
+  return ['https:', ...[xOrigin, clientSource].filter((source) => !source.startsWith('https:'))];
 }

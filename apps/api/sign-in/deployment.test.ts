@@ -1,15 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { locationOf, TestBrowser } from './test-browser.ts';
 import {
-  ada,
   decideAtX,
   exchangeAsGpt,
   gptRequest,
   requestToken,
   signInDirectly,
   signInThrough,
-  startWorld,
-} from './test-world.ts';
+} from './test-flows.ts';
+import { ada, startWorld } from './test-world.ts';
 
 let stack: AsyncDisposableStack;
 beforeEach(() => {
@@ -126,6 +125,8 @@ describe('while Redis is away', () => {
         new TestBrowser().get(gptRequest(here)),
       ]);
       for (const { status } of answers) expect(status).toBe(503);
+      expect(answers[1].body.error).toBe('temporarily_unavailable');
+      expect(await answers[2].text()).toContain('<h1>Temporarily unavailable</h1>');
       await expect(here.signIn.findCaller(connected.access_token)).rejects.toMatchObject({
         code: 'unavailable',
       });

@@ -1,15 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ownClientId } from './authorization-server.ts';
 import { fieldOf, locationOf, TestBrowser } from './test-browser.ts';
-import {
-  ada,
-  ben,
-  decideAtX,
-  everyScope,
-  requestToken,
-  signInDirectly,
-  startWorld,
-  type World,
-} from './test-world.ts';
+import { decideAtX, requestToken, signInDirectly } from './test-flows.ts';
+import { ada, ben, everyScope, startWorld, type World } from './test-world.ts';
 
 let world: World;
 beforeAll(async () => {
@@ -30,7 +23,7 @@ describe('a sign-in of a program', () => {
     expect(Math.abs(Date.parse(connected.expires_at) - Date.now() - 3_600_000)).toBeLessThan(5000);
     expect(await world.signIn.findCaller(connected.access_token)).toEqual({
       accountId: ada.id,
-      clientId: 'post-to-x',
+      clientId: ownClientId,
       scope: everyScope.split(' '),
       audience: 'rest',
     });

@@ -23,6 +23,25 @@ export function asSeenFromOutside(provider: Provider, publicUrl: string): Middle
   };
 }
 
+const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
+
+/**
+ * `localhost` and `127.0.0.1` are one machine and two sites: a browser that came by the other name would lose its
+ * cookies on the way back from X, so it goes over to the public name first. True when it was sent there.
+ */
+export function toPublicName(ctx: Context, publicUrl: string): boolean {
+  const { hostname } = new URL(publicUrl);
+  const asked = URL.parse(`http://${ctx.get('host')}`)?.hostname ?? '';
+  const isOtherName = asked !== hostname && [asked, hostname].every((name) => loopbackNames.includes(name));
+  // Only real navigations, and once: a proxy that rewrites `Host` would send them in circles.
+  if (!isOtherName || ctx.get('sec-fetch-mode') !== 'navigate' || ctx.query.moved !== undefined) return false;
+  ctx.status = 303;
+  ctx.redirect(
+    `${publicUrl}${ctx.path}?${new URLSearchParams([...new URLSearchParams(ctx.querystring), ['moved', '1']])}`,
+  );
+  return true;
+}
+
 /** The authorization server's own handling of a request, inside our context and behind our middleware. */
 export async function askProvider(provider: Provider, ctx: Context): Promise<void> {
   const [handle] = provider.middleware;

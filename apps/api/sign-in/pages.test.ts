@@ -4,7 +4,8 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasChromium, startChromium } from '../pages/test-chromium.ts';
 import { locationOf, TestBrowser } from './test-browser.ts';
-import { ada, exchangeAsGpt, gpt, gptRequest, requestToken, startWorld, type World } from './test-world.ts';
+import { exchangeAsGpt, gptRequest, requestToken } from './test-flows.ts';
+import { ada, gpt, startWorld, type World } from './test-world.ts';
 
 /** The GPT's callback, on a server of its own: what the browser gets to see after a sign-in. */
 async function startClient() {
@@ -110,6 +111,25 @@ describe.skipIf(!hasChromium)('in a real browser (Chromium, where it is installe
     await page.keyboard.press('Enter');
     await page.waitForURL(/error=access_denied/);
     expect(complaints).toEqual([]);
+  });
+
+  it('a browser that came to 127.0.0.1 where the server is known as localhost ends well all the same', async () => {
+    const redirectUris = [client.url];
+    await using here = await startWorld({ publicUrl: 'http://localhost:0', gpt: { ...gpt, redirectUris } });
+    const { page } = await openPage();
+    await page.goto(`${here.origin}/startAuth`);
+    await page
+      .getByRole('button', { name: /authorize|allow/i })
+      .first()
+      .click();
+    await page.getByRole('heading', { name: `@${ada.username} is connected` }).waitFor();
+    await page.goto(gptRequest(here, { redirect_uri: client.url, state: 'a b+c' }));
+    await page.getByRole('button', { name: 'Continue to X' }).click();
+    await page
+      .getByRole('button', { name: /authorize|allow/i })
+      .first()
+      .click();
+    await page.waitForURL(/\/callback\?code=.*state=a%20b%2Bc/);
   });
 
   it.each(['light', 'dark'] as const)(

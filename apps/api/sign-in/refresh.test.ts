@@ -1,16 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import {
-  ada,
-  everyScope,
-  exchangeAsGpt,
-  gpt,
-  gptRequest,
-  requestToken,
-  signInDirectly,
-  signInThrough,
-  startWorld,
-  type World,
-} from './test-world.ts';
+import { ownClientId } from './authorization-server.ts';
+import { exchangeAsGpt, gptRequest, requestToken, signInDirectly, signInThrough } from './test-flows.ts';
+import { ada, everyScope, gpt, startWorld, type World } from './test-world.ts';
 
 let world: World;
 beforeAll(async () => {
@@ -50,7 +41,7 @@ describe('refreshing (O08, O09, O18)', () => {
     [
       '/oauth/token by the standard',
       (token: string) => ({
-        form: { grant_type: 'refresh_token', refresh_token: token, client_id: 'post-to-x' },
+        form: { grant_type: 'refresh_token', refresh_token: token, client_id: ownClientId },
       }),
     ],
   ])('works at %s', async (_, sent) => {

@@ -4,6 +4,7 @@ import type { NoticeView } from '../pages/sign-in-pages.ts';
 /** Why a sign-in did not lead to an account. */
 export type FaultReason =
   | 'expired'
+  | 'request_expired'
   | 'other_browser'
   | 'denied'
   | 'x_refused'
@@ -24,11 +25,9 @@ export class SignInFault extends Error {
   }
 }
 
-const startAgain = { href: '/startAuth', text: 'Start again' };
-
-/** The fault as a page. `retry` leads to another try; without it, to a new sign-in. */
-export function faultNotice(fault: SignInFault, retry: NoticeView['link'] = startAgain): NoticeView {
-  return { ...notices[fault.reason](fault), link: retry };
+/** The fault as a page. */
+export function faultNotice(fault: SignInFault): NoticeView {
+  return notices[fault.reason](fault);
 }
 
 /** The fault as an answer to a program. */
@@ -37,6 +36,7 @@ export function faultProblem(fault: SignInFault): ProblemError {
   const detail = advice === undefined ? text : `${text} ${advice}`;
   const codes = {
     expired: 'bad_request',
+    request_expired: 'bad_request',
     other_browser: 'bad_request',
     denied: 'forbidden',
     x_refused: 'bad_request',
@@ -49,40 +49,54 @@ export function faultProblem(fault: SignInFault): ProblemError {
   });
 }
 
+const startAgain = { href: '/startAuth', text: 'Connect an X account' };
+
 const notices: Record<FaultReason, (fault: SignInFault) => NoticeView> = {
   expired: () => ({
     status: 400,
     title: 'This sign-in has expired',
     text: 'The link was used before, or more than ten minutes have passed since it was made.',
-    advice: 'Start the sign-in again.',
+    advice: 'Go back to where you began and start again, or connect an account right here.',
+    link: startAgain,
+  }),
+  request_expired: () => ({
+    status: 400,
+    title: 'This page has expired',
+    text: 'It was answered before, or waited for too long.',
+    advice: 'Go back to the app or assistant that you came from, and start the sign-in there again.',
   }),
   other_browser: () => ({
     status: 400,
     title: 'This sign-in began elsewhere',
     text: 'For your safety, a sign-in has to end in the browser in which it began, with cookies allowed.',
-    advice: 'Start it again here.',
+    advice: 'Go back to where you began, or connect an account right here.',
+    link: startAgain,
   }),
   denied: () => ({
     status: 403,
     title: 'Nothing was connected',
     text: 'You did not allow the connection at X. Nothing has changed.',
+    link: startAgain,
   }),
   x_refused: () => ({
     status: 400,
     title: 'X did not accept the sign-in',
     text: 'X refused to complete it. That happens when it takes too long.',
     advice: 'Start it again. If it fails again, tell whoever runs this server.',
+    link: startAgain,
   }),
   x_away: () => ({
     status: 502,
     title: 'X does not answer',
     text: 'X could not be reached to complete the sign-in. Nothing has changed.',
     advice: 'Try again in a minute.',
+    link: startAgain,
   }),
   account_not_allowed: ({ username }) => ({
     status: 403,
     title: 'This account may not connect here',
     text: `Whoever runs this server allows certain X accounts only, and @${username} is not among them.`,
     advice: 'Sign in at X with another account, or ask for this one to be allowed.',
+    link: startAgain,
   }),
 };

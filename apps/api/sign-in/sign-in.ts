@@ -1,29 +1,30 @@
 import type { Redis } from 'ioredis';
 import type { Context, Middleware } from 'koa';
+import type { Provider } from 'oidc-provider';
 import type { AccountStore } from '#libs/accounts/account-store.ts';
 import type { Config } from '#libs/config/config.ts';
 import type { Log } from '#libs/log/log.ts';
 import type { Sealer } from '#libs/sealing/sealing.ts';
 import type { XOAuth } from '#libs/x-api/oauth.ts';
 import type { XApi } from '#libs/x-api/x-api.ts';
-import { sendPage, wantsPage } from '../pages/page.ts';
-import { noticePage } from '../pages/sign-in-pages.ts';
 import { createAttempts } from './attempts.ts';
 import { createAuthorizationServer } from './authorization-server.ts';
-import { AuthorizeRefusal, authorize, createRenderError, refuseAuthorization } from './authorize.ts';
+import { authorize, createRenderError } from './authorize.ts';
 import { createBrowserCookie } from './browser.ts';
-import { createConsent } from './consent.ts';
+import { type Consent, createConsent } from './consent.ts';
+import { createConsentMemory } from './consent-memory.ts';
 import { answerDirect, startAuth } from './direct-sign-in.ts';
+import { explainFaults } from './explain-faults.ts';
+import { createSignInLimits, type SignInLimits } from './limits.ts';
 import { serverMetadata } from './metadata.ts';
 import { createOidcStore } from './oidc-store.ts';
-import { asSeenFromOutside } from './outside.ts';
+import { asSeenFromOutside, toPublicName } from './outside.ts';
 import { type Methods, type Routes, serve } from './routes.ts';
-import { createSecretGuesses } from './secret-guesses.ts';
 import { deriveKey } from './secrets.ts';
-import { faultNotice, faultProblem, SignInFault } from './sign-in-fault.ts';
-import { createTokenEndpoints } from './token-dialects.ts';
-import { type Caller, createTokenDesk } from './tokens.ts';
-import { createXSignIn } from './x-sign-in.ts';
+import { SignInFault } from './sign-in-fault.ts';
+import { createTokenEndpoints, type TokenEndpoints } from './token-dialects.ts';
+import { type Caller, createTokenDesk, type TokenDesk } from './tokens.ts';
+import { createXSignIn, type XSignIn } from './x-sign-in.ts';
 
 export type { Caller } from './tokens.ts';
 
@@ -59,57 +60,23 @@ export async function createSignIn(options: SignInOptions): Promise<SignIn> {
   const { publicUrl, redis, accounts, oauth, log, secretKey } = options;
   const audiences = { rest: publicUrl, mcp: `${publicUrl}/mcp` };
   const store = createOidcStore(redis);
-  const provider = createAuthorizationServer({
-    publicUrl,
-    audiences,
-    gpt: options.gpt,
-    cookieKey: deriveKey(secretKey, 'cookies'),
-    store,
-    accounts,
-    renderError: createRenderError(log),
-  });
+  const renderError = createRenderError(log);
+  const cookieKey = deriveKey(secretKey, 'cookies');
+  const provider = createAuthorizationServer({ ...options, audiences, store, cookieKey, renderError });
   provider.on('server_error', (_ctx, err) => log.error({ err }, 'The authorization server failed'));
+  const limits = createSignInLimits(redis);
   const browserCookie = createBrowserCookie(publicUrl);
   const attempts = createAttempts(redis, options.sealer);
   const xSignIn = createXSignIn({ ...options, attempts, browserCookie });
   const desk = createTokenDesk({ provider, store, audiences, publicUrl });
-  const xOrigin = new URL((await oauth.authorizationRequest()).url).origin;
-  const csrfKey = deriveKey(secretKey, 'forms');
   const consent = createConsent({
-    provider,
-    desk,
-    xSignIn,
-    accounts,
-    browserCookie,
-    redis,
-    csrfKey,
-    xOrigin,
+    ...{ provider, desk, xSignIn, accounts, browserCookie },
+    memory: createConsentMemory(redis, store),
+    csrfKey: deriveKey(secretKey, 'forms'),
+    xOrigin: new URL((await oauth.authorizationRequest()).url).origin,
   });
-  const endpoints = createTokenEndpoints({ provider, publicUrl, guesses: createSecretGuesses(redis), log });
-
-  const metadata = async (ctx: Context) => {
-    ctx.body = serverMetadata(publicUrl);
-  };
-  const callback = async (ctx: Context) => {
-    const { purpose, outcome } = await xSignIn.finish(ctx);
-    if (purpose.kind === 'client') return await consent.afterX(ctx, purpose, outcome);
-    if (outcome instanceof SignInFault) throw outcome;
-    await answerDirect(ctx, outcome, desk);
-  };
-
-  const tokens = { POST: endpoints.standard };
-  const routes: Routes = new Map<string, Methods>([
-    ['/startAuth', { GET: (ctx: Context) => startAuth(ctx, xSignIn) }],
-    ['/callback', { GET: callback }],
-    [new URL(options.redirectUri).pathname, { GET: callback }],
-    ['/oauth/authorize', { GET: (ctx: Context) => authorize(ctx, provider) }],
-    ['/oauth/authorize/:id', { GET: (ctx: Context) => authorize(ctx, provider) }],
-    ['/oauth/consent/:id', { GET: consent.show, POST: consent.decide }],
-    ['/oauth/token', tokens],
-    ['/oauth/revoke', tokens],
-    ['/oauth/refresh', { POST: endpoints.refresh }],
-    ['/.well-known/oauth-authorization-server', { GET: metadata }],
-  ]);
+  const endpoints = createTokenEndpoints({ provider, publicUrl, limits, log });
+  const routes = signInRoutes({ ...options, provider, limits, xSignIn, desk, consent, endpoints });
   const outside = asSeenFromOutside(provider, publicUrl);
   return {
     routes: serve(routes, (ctx, next) => outside(ctx, () => explainFaults(ctx, next))),
@@ -118,15 +85,49 @@ export async function createSignIn(options: SignInOptions): Promise<SignIn> {
   };
 }
 
-/** A failed sign-in as a page for people, as a problem for programs. */
-const explainFaults: Middleware = async (ctx, next) => {
-  try {
-    await next();
-  } catch (error) {
-    if (error instanceof AuthorizeRefusal)
-      return refuseAuthorization(ctx, { error: error.error, status: 400 });
-    if (!(error instanceof SignInFault)) throw error;
-    if (!wantsPage(ctx)) throw faultProblem(error);
-    sendPage(ctx, noticePage(faultNotice(error)));
-  }
-};
+interface Parts extends SignInOptions {
+  readonly provider: Provider;
+  readonly limits: SignInLimits;
+  readonly xSignIn: XSignIn;
+  readonly desk: TokenDesk;
+  readonly consent: Consent;
+  readonly endpoints: TokenEndpoints;
+}
+
+function signInRoutes({
+  publicUrl,
+  redirectUri,
+  provider,
+  limits,
+  xSignIn,
+  desk,
+  consent,
+  endpoints,
+}: Parts): Routes {
+  const callback = async (ctx: Context) => {
+    const { purpose, outcome } = await xSignIn.finish(ctx);
+    if (purpose.kind === 'client') return await consent.afterX(ctx, purpose, outcome);
+    if (outcome instanceof SignInFault) throw outcome;
+    await answerDirect(ctx, outcome, desk);
+  };
+  const begin = (handle: (ctx: Context) => Promise<void>) => async (ctx: Context) => {
+    if (toPublicName(ctx, publicUrl)) return;
+    await limits.countStart(ctx);
+    await handle(ctx);
+  };
+  const metadata = async (ctx: Context) => {
+    ctx.body = serverMetadata(publicUrl);
+  };
+  return new Map<string, Methods>([
+    ['/startAuth', { GET: begin((ctx) => startAuth(ctx, xSignIn)) }],
+    ['/callback', { GET: callback }],
+    [new URL(redirectUri).pathname, { GET: callback }],
+    ['/oauth/authorize', { GET: begin((ctx) => authorize(ctx, provider)) }],
+    ['/oauth/authorize/:id', { GET: (ctx) => authorize(ctx, provider) }],
+    ['/oauth/consent/:id', { GET: consent.show, POST: consent.decide }],
+    ['/oauth/token', { POST: endpoints.standard }],
+    ['/oauth/revoke', { POST: endpoints.standard }],
+    ['/oauth/refresh', { POST: endpoints.refresh }],
+    ['/.well-known/oauth-authorization-server', { GET: metadata }],
+  ]);
+}

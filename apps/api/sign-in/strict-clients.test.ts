@@ -1,7 +1,8 @@
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ada, everyScope, gpt, signInThrough, startWorld, type World } from './test-world.ts';
+import { signInThrough } from './test-flows.ts';
+import { ada, everyScope, gpt, startWorld, type World } from './test-world.ts';
 
 let world: World;
 beforeAll(async () => {

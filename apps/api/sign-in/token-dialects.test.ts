@@ -1,14 +1,7 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  exchangeAsGpt,
-  gpt,
-  gptRequest,
-  requestToken,
-  signInThrough,
-  startWorld,
-  type World,
-} from './test-world.ts';
+import { exchangeAsGpt, gptRequest, requestToken, signInThrough } from './test-flows.ts';
+import { gpt, startWorld, type World } from './test-world.ts';
 
 let world: World;
 beforeAll(async () => {

@@ -3,10 +3,11 @@ import { Socket } from 'node:net';
 import type { Context } from 'koa';
 import type { Provider } from 'oidc-provider';
 import type { Log } from '#libs/log/log.ts';
+import { ProblemError } from '#libs/problem/problem.ts';
 import { ownClientId, ownRedirectUri } from './authorization-server.ts';
 import { BodyError, type Parameters, readParameters } from './body.ts';
+import type { SignInLimits } from './limits.ts';
 import { askProvider } from './outside.ts';
-import type { SecretGuesses } from './secret-guesses.ts';
 
 export interface TokenEndpoints {
   /** `POST /oauth/token` and `POST /oauth/revoke`: forms by the standards, and JSON with the same names. */
@@ -18,7 +19,7 @@ export interface TokenEndpoints {
 interface TokenEndpointsOptions {
   readonly provider: Provider;
   readonly publicUrl: string;
-  readonly guesses: SecretGuesses;
+  readonly limits: SignInLimits;
   readonly log: Log;
 }
 
@@ -75,23 +76,28 @@ function hasBasicAuth(ctx: Context): boolean {
 
 async function answer(
   ctx: Context,
-  { provider, guesses, log }: TokenEndpointsOptions,
+  { provider, limits, log }: TokenEndpointsOptions,
   translate: (sent: Parameters) => Parameters,
 ): Promise<void> {
   try {
     const parameters = translate(await readParameters(ctx));
     const clientId = parameters.find(([name]) => name === 'client_id')?.[1] ?? ctx.get('authorization');
     await askWithForm(provider, ctx, parameters);
-    if (ctx.status === 401) await guesses.count(ctx, clientId);
+    if (ctx.status === 401) await limits.countWrongSecret(ctx, clientId);
     if (ctx.status >= 500) tellOfTrouble(ctx);
   } catch (error) {
-    if (!(error instanceof BodyError)) throw error;
-    log.debug({ reason: error.message, path: ctx.path }, 'A token request could not be read');
-    if (error.status === 413) ctx.set('Connection', 'close');
-    ctx.status = error.status;
-    ctx.body = { error: 'invalid_request', error_description: error.message };
+    if (error instanceof BodyError) refuseBody(ctx, error);
+    else if (error instanceof ProblemError && error.kind.status === 503) tellOfTrouble(ctx);
+    else throw error;
+    log.debug({ reason: error.message, path: ctx.path }, 'A token request was not answered');
   }
   ctx.set({ 'Cache-Control': 'no-store', Pragma: 'no-cache' });
+}
+
+function refuseBody(ctx: Context, { status, message }: BodyError): void {
+  if (status === 413) ctx.set('Connection', 'close');
+  ctx.status = status;
+  ctx.body = { error: 'invalid_request', error_description: message };
 }
 
 /** The request again as a form, on a stream of its own, as the first one has been read. */

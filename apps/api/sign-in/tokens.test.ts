@@ -1,19 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ownClientId } from './authorization-server.ts';
 import { fieldOf, locationOf, TestBrowser } from './test-browser.ts';
 import {
-  ada,
   decideAtX,
-  everyScope,
   exchangeAsGpt,
-  gpt,
   gptRequest,
   requestToken,
   signInDirectly,
   signInThrough,
-  startWorld,
-  type World,
-} from './test-world.ts';
+} from './test-flows.ts';
+import { ada, everyScope, gpt, startWorld, type World } from './test-world.ts';
 
 let world: World;
 beforeAll(async () => {
@@ -62,7 +59,7 @@ describe('codes (O05, O06, O10)', () => {
   it('belong to their client and flow', async () => {
     const code = (await signInThrough(world, gptRequest(world))).searchParams.get('code') ?? '';
     expect(await requestToken(world, { json: { code } })).toMatchObject(invalidGrant);
-    const form = { grant_type: 'authorization_code', code, client_id: 'post-to-x', redirect_uri: registered };
+    const form = { grant_type: 'authorization_code', code, client_id: ownClientId, redirect_uri: registered };
     expect(await requestToken(world, { form })).toMatchObject(invalidGrant);
     const browser = new TestBrowser();
     const atX = locationOf(await browser.get(`${world.origin}/startAuth`));
@@ -76,7 +73,11 @@ describe('codes (O05, O06, O10)', () => {
 
 describe('what counts as an access token (O17, O21)', () => {
   it('is ours alone: no refresh token, no code, no token of X or of another deployment, no JWT', async () => {
+    world.simulator.state.requests.clear();
     const connected = await signInDirectly(world);
+    const atX = world.simulator.state.requests.all.find(({ path }) => path === '/2/users/me');
+    const tokenOfX = atX?.headers.authorization?.replace('Bearer ', '') ?? '';
+    expect(tokenOfX.length).toBeGreaterThan(10);
     const jwt = `${btoa('{"alg":"none"}')}.${btoa(`{"sub":"${ada.id}","aud":"${world.publicUrl}"}`)}.`;
     const code = (await signInThrough(world, gptRequest(world))).searchParams.get('code') ?? '';
     const foreign = [

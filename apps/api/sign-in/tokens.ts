@@ -11,7 +11,7 @@ export interface Caller {
   readonly audience: 'rest' | 'mcp';
 }
 
-export interface OurTokens {
+interface OurTokens {
   readonly accessToken: string;
   readonly refreshToken: string;
   /** End of the access token, epoch ms. */

@@ -72,6 +72,7 @@ async function connect(
       throw new SignInFault('account_not_allowed', { username: user.username });
     const account = await reach(() => accounts.connect(user, tokenSet));
     stored = true;
+    options.log.info({ accountId: account.id }, 'An X account was connected');
     return account;
   } finally {
     // What was not stored can never be used again and must not stay valid.
