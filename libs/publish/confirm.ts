@@ -7,7 +7,7 @@ import { nextObservation, noObservation, planConfirm, withAbsentRead } from './c
 import { type ExpectedTweet, isOurs } from './match-tweet.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import { recordCreated } from './record-outcome.ts';
-import { itemsOfPost } from './send-tweet.ts';
+import { itemsOfPost } from './tweet-draft.ts';
 import { callX } from './x-call.ts';
 
 /** Clocks of X and ours may differ, and X stamps a post when it likes within the request. */

@@ -1,7 +1,7 @@
 import type { Job } from '#libs/jobs/job.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
-import { itemsOfPost } from './send-tweet.ts';
+import { itemsOfPost } from './tweet-draft.ts';
 
 /**
  * What the bytes turned out to be must go together in each post: up to four images, or one GIF, or one video.

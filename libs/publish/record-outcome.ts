@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { costOfPost } from '#libs/jobs/cost.ts';
 import type { Job } from '#libs/jobs/job.ts';
 import type { MoveFacts, MoveResult } from '#libs/jobs/job-store.ts';
 import type { MoveName } from '#libs/jobs/moves.ts';
@@ -14,7 +15,7 @@ const spoolAfterMs = 1000;
 /** The kind of outcome that the spool keeps when Redis does not take it: what X has cannot be asked again. */
 export const outcomeKind = 'outcome';
 
-type Deps = Pick<PublishDeps, 'jobs' | 'gate' | 'spool' | 'report' | 'now'>;
+type Deps = Pick<PublishDeps, 'jobs' | 'gate' | 'spool' | 'spend' | 'prices' | 'report' | 'now'>;
 
 /** Writes down that X has the present post; the thread goes on, or the job is published. */
 export async function recordCreated(
@@ -23,7 +24,7 @@ export async function recordCreated(
   order: Order,
   tweet: NonNullable<MoveFacts['tweet']>,
 ): Promise<MoveResult> {
-  return await moveWhatever(deps, job, planCreated(job, order, tweet));
+  return await carryOut(deps, job, order, planCreated(job, order, tweet));
 }
 
 /** Writes down what the answer to one attempt means for the job. */
@@ -35,7 +36,16 @@ export async function recordOutcome(deps: Deps, job: Job, order: Order, verdict:
     opensAt: passage?.open === false ? passage.until : null,
     random: Math.random(),
   };
-  await moveWhatever(deps, job, planOutcome(job, order, verdict, context));
+  await carryOut(deps, job, order, planOutcome(job, order, verdict, context));
+}
+
+/** What X has created it has also charged for. */
+async function carryOut(deps: Deps, job: Job, order: Order, planned: PlannedMove): Promise<MoveResult> {
+  const result = await moveWhatever(deps, job, planned);
+  const post = order.posts[job.cursor];
+  if (result.done && planned.facts.tweet && post)
+    await deps.spend.book(job.accountId, costOfPost(post, deps.prices)).catch(() => {});
+  return result;
 }
 
 /**
@@ -69,12 +79,7 @@ async function moveWhatever(deps: Deps, job: Job, { name, facts }: PlannedMove):
   }
 }
 
-async function spoolOutcome(
-  deps: Deps,
-  job: Job,
-  name: MoveName,
-  facts: MoveFacts,
-): Promise<string | null> {
+async function spoolOutcome(deps: Deps, job: Job, name: MoveName, facts: MoveFacts): Promise<string | null> {
   try {
     return await deps.spool.append(outcomeKind, { jobId: job.id, accountId: job.accountId, name, facts });
   } catch (error) {

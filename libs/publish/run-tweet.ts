@@ -4,10 +4,11 @@ import { redisNow } from '#libs/jobs/job-record.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import { confirm, observe, unknownOutcome } from './confirm.ts';
 import { noObservation } from './confirm-plan.ts';
+import { uploadAgain } from './outcome-plan.ts';
 import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
-import { uploadAgain } from './record-outcome.ts';
-import { itemsOfPost, sendTweet } from './send-tweet.ts';
+import { sendTweet } from './send-tweet.ts';
 import { settle } from './settle.ts';
+import { itemsOfPost } from './tweet-draft.ts';
 
 /** The most often that a step may be begun without being passed: after that the job is poison. */
 export const maxStarts = 3;

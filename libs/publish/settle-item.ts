@@ -1,8 +1,8 @@
 import type { Job } from '#libs/jobs/job.ts';
 import { type ProblemCode, ProblemError } from '#libs/problem/problem.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
+import { backOff } from './outcome-plan.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
-import { backOff } from './record-outcome.ts';
 import type { ItemRun } from './run-item.ts';
 import { GateClosedError } from './x-call.ts';
 

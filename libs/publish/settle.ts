@@ -1,8 +1,8 @@
 import type { Job, JobError } from '#libs/jobs/job.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
+import { backOff } from './outcome-plan.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
-import { backOff } from './record-outcome.ts';
 import { GateClosedError } from './x-call.ts';
 
 const maxWaitMs = 60 * 60_000;
