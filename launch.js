@@ -15,6 +15,11 @@ if (!target) {
   process.exit(2);
 }
 
+if (!existsSync(join(root, 'node_modules', 'zod'))) {
+  console.error('The packages that this needs are not installed yet: run `npm ci` first.');
+  process.exit(1);
+}
+
 // Under npm: when that is killed it cannot pass anything on, and what it started must not live on by itself.
 if (process.env.npm_lifecycle_event) {
   const npm = process.ppid;
