@@ -14,6 +14,7 @@ import { answerProblems } from './problem.ts';
 import type { Readiness } from './readiness.ts';
 import { readListQuery, readResolve, readWaitSeconds } from './requests.ts';
 import type { SignIn } from './sign-in/sign-in.ts';
+import type { Throttle } from './throttle.ts';
 import { validatePost } from './validate-tweet.ts';
 
 export interface AppDeps {
@@ -25,11 +26,15 @@ export interface AppDeps {
   readonly accounts: AccountAnswers;
   readonly media: MediaUploads;
   readonly readiness: Readiness;
+  readonly throttle: Throttle;
+  /** Proxies in front whose X-Forwarded-For is believed; 0: nobody's. */
+  readonly trustedProxies: number;
 }
 
 /** The order of middleware and routes, and nothing else. */
 export function createApp(deps: AppDeps): Koa {
   const app = new Koa();
+  if (deps.trustedProxies > 0) Object.assign(app, { proxy: true, maxIpsCount: deps.trustedProxies });
   // What escapes the problem middleware is a lost connection, or a bug that has been logged there.
   app.silent = true;
   app.use(securityHeaders(deps.publicUrl));
@@ -88,9 +93,9 @@ function operationRoutes(readiness: Readiness): Router {
   return router;
 }
 
-function postingRoutes({ signIn, posting, jobs, accounts, media, publicUrl }: AppDeps): Router {
+function postingRoutes({ signIn, posting, jobs, accounts, media, publicUrl, throttle }: AppDeps): Router {
   const router = new Router();
-  const caller = (ctx: Context) => identifyCaller(ctx, signIn.findCaller);
+  const caller = (ctx: Context) => identifyCaller(ctx, { findCaller: signIn.findCaller, throttle });
 
   router.post('/postTweet', async (ctx) => {
     const who = await caller(ctx);

@@ -22,7 +22,7 @@ export function createReadiness({
 
   async function ask(): Promise<readonly string[]> {
     try {
-      const { problems } = await checkDurability(redis);
+      const problems = [...(await checkDurability(redis)).problems, ...(await checkMemory(redis))];
       known = { at: now(), problems };
       return problems;
     } catch {
@@ -54,4 +54,12 @@ export function createReadiness({
   }
 
   return { problems, ensureDurable };
+}
+
+/** What is accepted must also be finished: the last fifth of Redis' memory is for that. */
+async function checkMemory(redis: Redis): Promise<string[]> {
+  const memory = await redis.info('memory').catch(() => '');
+  const read = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(memory)?.[1] ?? 0);
+  const [used, most] = [read('used_memory'), read('maxmemory')];
+  return most > 0 && used > 0.8 * most ? ['Redis is nearly full: what is in work is finished first.'] : [];
 }

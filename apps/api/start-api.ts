@@ -23,6 +23,7 @@ import { createJobAnswers } from './jobs.ts';
 import { createMediaUploads } from './media.ts';
 import { createReadiness } from './readiness.ts';
 import { createSignIn } from './sign-in/sign-in.ts';
+import { createThrottle } from './throttle.ts';
 
 export interface RunningApi extends AsyncDisposable {
   /** Where it listens. */
@@ -74,6 +75,8 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     log,
     signIn,
     readiness,
+    throttle: createThrottle(),
+    trustedProxies: config.http.trustedProxies,
     posting: { jobs, accounts, uploads, wakeUps, spend, prices, ensureDurable: readiness.ensureDurable },
     jobs: createJobAnswers({ jobs, changes, wakeUps, publicUrl, stopping: stopping.signal }),
     accounts: createAccountAnswers({ accounts, vault, jobs, signIn, oauth, x, log, spend, prices }),

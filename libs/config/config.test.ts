@@ -22,7 +22,7 @@ describe('loadConfig', () => {
   it('npm start needs nothing and is then a sandbox', () => {
     const config = loadConfig({}, 'start');
     expect(config.x.sandbox).toBe(true);
-    expect(config.http).toEqual({ host: '127.0.0.1', port: 5000, publicUrl: undefined });
+    expect(config.http).toEqual({ host: '127.0.0.1', port: 5000, publicUrl: undefined, trustedProxies: 0 });
     expect(config.publish).toEqual({ resendPolicy: 'once', confirmAfterMs: 60_000 });
     expect(config.worker).toEqual({ queues: ['media', 'tweets'], concurrency: 8 });
   });

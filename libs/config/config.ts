@@ -17,6 +17,8 @@ export interface Config {
     readonly port: number;
     /** The only source of absolute URLs. Without it: `http://localhost:<port listened on>`. No trailing slash. */
     readonly publicUrl: string | undefined;
+    /** How many proxies in front add to X-Forwarded-For; 0: the header is not believed. */
+    readonly trustedProxies: number;
   };
   readonly x: {
     readonly apiUrl: string;
@@ -126,6 +128,7 @@ const Environment = z.object({
     .refine((value) => /^https?:\/\/[^/?#]+\/?$/.test(value), 'must be an origin: no path, query or fragment')
     .transform((value) => new URL(value).origin)
     .optional(),
+  TRUSTED_PROXIES: integer(0, 10).default(0),
   CLIENT_ID: z.string().optional(),
   CLIENT_SECRET: z.string().optional(),
   REDIRECT_URI: httpUrl.optional(),
@@ -214,7 +217,7 @@ export function loadConfig(environment: Record<string, string | undefined>, role
   const sandbox = env.CLIENT_ID === undefined;
   const simulatorUrl = `http://127.0.0.1:${simulatorPort}`;
   return deepFreeze({
-    http: { host: env.HOST, port: env.PORT, publicUrl: env.PUBLIC_URL },
+    http: { host: env.HOST, port: env.PORT, publicUrl: env.PUBLIC_URL, trustedProxies: env.TRUSTED_PROXIES },
     x: {
       apiUrl: env.X_API_URL ?? (sandbox ? simulatorUrl : 'https://api.x.com'),
       authorizeUrl:
