@@ -70,6 +70,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   mediabunny: ['libs/media/'],
   'oidc-provider': ['apps/api/sign-in/'],
   'openid-client': ['libs/x-api/oauth'],
+  'rate-limiter-flexible': ['apps/api/throttle.ts'],
   pino: ['libs/log/'],
   'pino-pretty': ['apps/start/'],
   sharp: ['libs/media/', 'apps/x-simulator/'],
