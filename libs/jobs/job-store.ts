@@ -279,9 +279,13 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
 
   /** Open jobs whose next look is due, by Redis' clock. */
   async function due(limit: number): Promise<string[]> {
+    return await redis.zrange(openKey, '-inf', String(await clock()), 'BYSCORE', 'LIMIT', 0, limit);
+  }
+
+  /** Redis' own time (epoch ms), by which the times in records are set: the clocks of workers differ. */
+  async function clock(): Promise<number> {
     const [seconds, micros] = await redis.time();
-    const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
-    return await redis.zrange(openKey, '-inf', String(now), 'BYSCORE', 'LIMIT', 0, limit);
+    return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
   }
 
   return {
@@ -296,6 +300,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
     openOrder,
     list,
     due,
+    clock,
     /** The sweeper has seen to it: look again then. */
     checkAgain: async (jobId: string, at: number) => {
       await redis.zadd(openKey, 'XX', at, jobId);

@@ -63,6 +63,13 @@ export const moves = {
     guards: ['cursor'],
     evenWhenFull: true,
   },
+  /** As `created`, but X did not tell the id that the next post of the thread would have to answer. */
+  createdAlone: {
+    from: ['sending', 'confirming', 'unconfirmed', 'ready'],
+    to: 'failed',
+    guards: ['cursor'],
+    evenWhenFull: true,
+  },
   /** A definite no from X to this very attempt. */
   rejected: {
     from: ['sending', 'confirming'],
@@ -70,8 +77,13 @@ export const moves = {
     guards: ['attempt', 'cursor'],
     evenWhenFull: true,
   },
-  /** The answer says nothing about whether the post exists. */
-  outcomeUnknown: { from: ['sending'], to: 'confirming', guards: ['attempt', 'cursor'], evenWhenFull: true },
+  /** The answer says nothing about whether the post exists; from `confirming` when the sweeper was faster. */
+  outcomeUnknown: {
+    from: ['sending', 'confirming'],
+    to: 'confirming',
+    guards: ['attempt', 'cursor'],
+    evenWhenFull: true,
+  },
   /** Redis went back in time: the post may be on X although the record knows of no attempt. Look before sending. */
   lookFirst: { from: ['ready'], to: 'confirming', guards: ['owner', 'cursor'], evenWhenFull: true },
   /** Whoever was sending has not said how it went. */

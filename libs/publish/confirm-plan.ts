@@ -1,4 +1,4 @@
-import type { Observation } from '#libs/jobs/job.ts';
+import type { Job, Observation } from '#libs/jobs/job.ts';
 
 /** What to do about an attempt of unknown outcome, after the last read. */
 export type ConfirmStep =
@@ -48,7 +48,10 @@ export function planConfirm(
   return { kind: 'read_at', at: Math.max(conclusive, (firstAbsentAt ?? now) + apartMs) };
 }
 
-/** Counts a good read that did not show the post. */
+/**
+ * Counts a good read that did not show the post. `now` is when the read began: an answer that took long, or was
+ * looked at late, says nothing about later.
+ */
 export function withAbsentRead(seen: Observation, now: number): Observation {
   return {
     ...seen,
@@ -57,6 +60,25 @@ export function withAbsentRead(seen: Observation, now: number): Observation {
     absentReads: seen.absentReads + 1,
     refusedReads: 0,
   };
+}
+
+/** The most attempts on one post that may each have created it. */
+const maxAttempts = 2;
+
+/** What becomes of a post that is surely not to be seen on X. */
+export type AbsentStep = 'created' | 'duplicate' | 'give_up' | 'expired' | 'resend';
+
+export function planAbsent(
+  job: Pick<Job, 'createdWithoutId' | 'observation' | 'openAttempts' | 'expiresAt'>,
+  { resendPolicy, now }: { resendPolicy: 'once' | 'never'; now: number },
+): AbsentStep {
+  // X said so itself: only its id stays unknown.
+  if (job.createdWithoutId) return 'created';
+  const again = job.openAttempts >= maxAttempts;
+  // X has this text from somebody, and nobody else is known to have sent it: perhaps our first attempt, not shown yet.
+  if (job.observation?.duplicate) return again ? 'give_up' : 'duplicate';
+  if (again || resendPolicy === 'never') return 'give_up';
+  return job.expiresAt !== null && job.expiresAt <= now ? 'expired' : 'resend';
 }
 
 /** When an unconfirmed job is looked at again: 5 minutes, 1 hour and 24 hours after it ended; null after that. */

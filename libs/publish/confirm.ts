@@ -1,9 +1,9 @@
-import type { Job, Observation } from '#libs/jobs/job.ts';
+import type { Job, JobError, Observation } from '#libs/jobs/job.ts';
 import { redisNow } from '#libs/jobs/job-record.ts';
 import type { MoveFacts } from '#libs/jobs/job-store.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import type { XTweet } from '#libs/x-api/x-api.ts';
-import { nextObservation, noObservation, planConfirm, withAbsentRead } from './confirm-plan.ts';
+import { nextObservation, noObservation, planAbsent, planConfirm, withAbsentRead } from './confirm-plan.ts';
 import { type ExpectedTweet, isOurs } from './match-tweet.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import { recordCreated } from './record-outcome.ts';
@@ -12,39 +12,40 @@ import { callX } from './x-call.ts';
 
 /** Clocks of X and ours may differ, and X stamps a post when it likes within the request. */
 const toleranceMs = 60_000;
-const maxAttempts = 2;
 
 type Look = { readonly found: true } | { readonly found: false } | { readonly refused: true };
 
-/** One step of finding out whether X has the post: a read, or a decision. Answers when to come back. */
+/**
+ * One step of finding out whether X has the post: a read, or a decision. Answers when to come back, by the worker's
+ * clock; everything in the record goes by Redis' clock, on which the time since the intent can be trusted.
+ */
 export async function confirm(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<RunResult> {
-  const now = (deps.now ?? Date.now)();
+  const now = await deps.jobs.clock();
+  const ownClock = (at: number) => at - now + (deps.now ?? Date.now)();
   const seen = job.observation ?? noObservation;
-  const step = planConfirm(
-    { intentAt: job.intentAt ?? now, confirmAfterMs: deps.policy.confirmAfterMs, now },
-    seen,
-  );
+  const plan = (time: number, observation: Observation) =>
+    planConfirm(
+      { intentAt: job.intentAt ?? now, confirmAfterMs: deps.policy.confirmAfterMs, now: time },
+      observation,
+    );
+  const step = plan(now, seen);
   if (step.kind === 'absent') return await decideAbsent(deps, job, order, owner);
   if (step.kind === 'give_up') {
-    await giveUp(deps, job, owner);
+    await giveUp(deps, job, order, owner);
     return null;
   }
   if (step.at > now) {
     await note(deps, job, owner, seen, step.at);
-    return step.at;
+    return ownClock(step.at);
   }
   const look = await lookForPost(deps, job, order);
-  if ('found' in look && look.found) return job.cursor + 1 < order.posts.length ? now : null;
-  const after = (deps.now ?? Date.now)();
+  if ('found' in look && look.found) return job.cursor + 1 < order.posts.length ? ownClock(now) : null;
   const observation =
-    'refused' in look ? { ...seen, refusedReads: seen.refusedReads + 1 } : withAbsentRead(seen, after);
-  const next = planConfirm(
-    { intentAt: job.intentAt ?? now, confirmAfterMs: deps.policy.confirmAfterMs, now: after },
-    observation,
-  );
-  const at = next.kind === 'read_at' ? Math.max(next.at, after + 1) : after;
+    'refused' in look ? { ...seen, refusedReads: seen.refusedReads + 1 } : withAbsentRead(seen, now);
+  const next = plan(now, observation);
+  const at = next.kind === 'read_at' ? Math.max(next.at, now + 1) : now;
   await note(deps, job, owner, observation, at);
-  return at;
+  return at - now + (deps.now ?? Date.now)();
 }
 
 /** An unconfirmed job is still looked at now and then: X may show the post late. It is never sent again by itself. */
@@ -61,50 +62,49 @@ export async function observe(deps: PublishDeps, job: Job, order: Order, owner: 
 async function decideAbsent(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<RunResult> {
   const now = (deps.now ?? Date.now)();
   const about = { owner, attemptId: job.attemptId ?? '', cursor: job.cursor };
-  if (job.createdWithoutId) {
-    await recordCreated(deps, job, order, { id: null, claim: 'take' });
+  const reject = async (error: JobError) => {
+    await deps.jobs.move(job.id, 'rejected', { ...about, patch: { error } });
     return null;
+  };
+  switch (planAbsent(job, { resendPolicy: deps.policy.resendPolicy, now })) {
+    case 'duplicate': {
+      const detail =
+        'X already has a post of this account with the same text. Change the text to post again.';
+      return await reject({ code: 'duplicate_content', detail });
+    }
+    case 'expired': {
+      const detail = 'X did not take the post before its expires_at. It was not sent again.';
+      return await reject({ code: 'expired', detail });
+    }
+    case 'created':
+    case 'give_up':
+      await giveUp(deps, job, order, owner);
+      return null;
+    case 'resend': {
+      const patch = { observation: null, notBefore: null, waitReason: null, starts: 0 };
+      const moved = await deps.jobs.move(job.id, 'absent', { ...about, checkAfterMs: 10_000, patch });
+      return moved.done ? now : null;
+    }
   }
-  if (job.observation?.duplicate) {
-    const detail = 'X already has a post of this account with the same text. Change the text to post again.';
-    await deps.jobs.move(job.id, 'rejected', {
-      ...about,
-      patch: { error: { code: 'duplicate_content', detail } },
-    });
-    return null;
-  }
-  if (job.expiresAt !== null && job.expiresAt <= now) {
-    const detail = 'X did not take the post before its expires_at. It was not sent again.';
-    await deps.jobs.move(job.id, 'rejected', { ...about, patch: { error: { code: 'expired', detail } } });
-    return null;
-  }
-  if (deps.policy.resendPolicy === 'never' || job.openAttempts >= maxAttempts) {
-    await giveUp(deps, job, owner);
-    return null;
-  }
-  const moved = await deps.jobs.move(job.id, 'absent', {
-    ...about,
-    checkAfterMs: 10_000,
-    patch: { observation: null, notBefore: null, waitReason: null, starts: 0 },
-  });
-  return moved.done ? now : null;
 }
 
-async function giveUp(deps: PublishDeps, job: Job, owner: string): Promise<void> {
-  const next = nextObservation(0, 0) ?? 0;
+/** Nothing more can be found out by itself: what X said it created is published, the rest is the user's to judge. */
+async function giveUp(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<void> {
+  if (job.createdWithoutId) {
+    await recordCreated(deps, job, order, { id: null, claim: 'take' });
+  } else await leaveUnconfirmed(deps, job, owner);
+}
+
+/** Whether X has the post is left to the user to judge; it is still looked for now and then. */
+export async function leaveUnconfirmed(deps: PublishDeps, job: Job, owner: string): Promise<void> {
+  const detail =
+    'X neither confirmed the post nor showed it. Look at your profile on X, then say what you saw: posted, not posted, or send again.';
   await deps.jobs.move(job.id, 'giveUpConfirming', {
     owner,
     attemptId: job.attemptId ?? '',
     cursor: job.cursor,
-    checkAfterMs: next,
-    patch: {
-      error: {
-        code: 'unconfirmed',
-        detail:
-          'X neither confirmed the post nor showed it. Look at your profile on X, then say what you saw: posted, not posted, or send again.',
-      },
-      starts: 0,
-    },
+    checkAfterMs: nextObservation(0, 0) ?? 0,
+    patch: { error: { code: 'unconfirmed', detail }, starts: 0 },
   });
 }
 

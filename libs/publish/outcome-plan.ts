@@ -54,7 +54,10 @@ export function planCreated(
   tweet: NonNullable<MoveFacts['tweet']>,
 ): PlannedMove {
   const { cursor } = job;
-  if (cursor + 1 < order.posts.length && tweet.id !== null)
+  const last = cursor + 1 >= order.posts.length;
+  if (!last && tweet.id === null)
+    return { name: 'createdAlone', facts: { cursor, tweet, patch: { error: threadBroken } } };
+  if (!last)
     return {
       name: 'createdNext',
       facts: { cursor, tweet, checkAfterMs: 5000, patch: { ...forgetAttempt, cursor: cursor + 1 } },
@@ -102,6 +105,11 @@ const limitedTooLong: JobError = {
 const unreachable: JobError = {
   code: 'x_unavailable',
   detail: 'X could not be reached for a long time. Nothing was sent.',
+};
+
+const threadBroken: JobError = {
+  code: 'x_unavailable',
+  detail: 'X took a post of the thread without telling its id, so the next one cannot answer it.',
 };
 
 const aboutOf = (job: Job) => ({ attemptId: job.attemptId ?? '', cursor: job.cursor });

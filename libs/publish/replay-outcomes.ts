@@ -6,7 +6,7 @@ import { outcomeKind } from './record-outcome.ts';
 const SpooledOutcome = z.object({
   jobId: z.string(),
   accountId: z.string(),
-  name: z.enum(['created', 'createdNext']),
+  name: z.enum(['created', 'createdNext', 'createdAlone']),
   facts: z.custom<MoveFacts>((value) => typeof value === 'object' && value !== null),
 });
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hasEnded, isClosed, type Job } from '#libs/jobs/job.ts';
 import { redisNow } from '#libs/jobs/job-record.ts';
 import type { Order } from '#libs/jobs/order.ts';
-import { confirm, observe, unknownOutcome } from './confirm.ts';
+import { confirm, leaveUnconfirmed, observe, unknownOutcome } from './confirm.ts';
 import { noObservation } from './confirm-plan.ts';
 import { uploadAgain } from './outcome-plan.ts';
 import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
@@ -24,7 +24,7 @@ export async function runTweet(deps: PublishDeps, jobId: string, run: RunContext
   let rejectedToken: string | undefined;
   while (job && !isClosed(job.state)) {
     if (run.signal.aborted) return await handBack(deps, job, owner);
-    if (job.starts > maxStarts) return await endPoison(deps, job);
+    if (job.starts > maxStarts) return await endPoison(deps, job, owner);
     const order = deps.jobs.openOrder(job);
     const now = (deps.now ?? Date.now)();
     try {
@@ -38,10 +38,7 @@ export async function runTweet(deps: PublishDeps, jobId: string, run: RunContext
           const until = startsLater(job, now);
           if (until !== null) return await sleep(deps, job, owner, until);
           const late = tooLate(job, now);
-          if (late) {
-            await deps.jobs.move(jobId, 'fail', { patch: { error: { code: 'expired', detail: late } } });
-            return null;
-          }
+          if (late) return await expire(deps, job, late);
           if (await mediaNeedsUpload(deps, job, order, owner, now)) return null;
           if (job.reconcile) {
             await lookFirst(deps, job, owner);
@@ -49,17 +46,20 @@ export async function runTweet(deps: PublishDeps, jobId: string, run: RunContext
           }
           const sent = await sendTweet(deps, job, order, { ...run, owner, rejectedToken });
           rejectedToken = sent.rejectedToken;
-          // Redis' clock is behind ours: its word on what is due counts.
           // Another post of the account goes first, and wakes this one when it is through.
           if (sent.refused === 'turn') return await sleep(deps, job, owner, now + 2000);
+          // Redis' clock differs from ours: its word on what is due, and on what is too late, counts.
           if (sent.refused === 'due') return await sleep(deps, job, owner, now + 500);
-          if (sent.verdict === null && sent.refused !== 'expired') return now + 500;
+          if (sent.refused === 'expired') return await expire(deps, job, missedExpiry);
+          if (sent.verdict === null) return now + 500;
           break;
         }
         case 'sending': {
           const deadline = job.deadlineAt ?? now;
           if (deadline > now) return deadline + 100;
-          await deps.jobs.move(jobId, 'deadlinePassed', unknownOutcome());
+          const passed = await deps.jobs.move(jobId, 'deadlinePassed', unknownOutcome());
+          // Redis' clock is behind ours: its word counts.
+          if (!passed.done && passed.reason === 'deadline') return now + 500;
           break;
         }
         case 'confirming': {
@@ -116,7 +116,7 @@ async function sleep(deps: PublishDeps, job: Job, owner: string, until: number):
   return until;
 }
 
-async function endPoison(deps: PublishDeps, job: Job): Promise<RunResult> {
+async function endPoison(deps: PublishDeps, job: Job, owner: string): Promise<RunResult> {
   deps.report({
     jobId: job.id,
     level: 'error',
@@ -126,11 +126,15 @@ async function endPoison(deps: PublishDeps, job: Job): Promise<RunResult> {
     await deps.jobs.move(job.id, 'deadlinePassed', unknownOutcome());
     return (deps.now ?? Date.now)() + 1000;
   }
+  // Never called failed: it may be on X. It is still looked at now and then.
+  if (job.state === 'confirming') {
+    await leaveUnconfirmed(deps, job, owner);
+    return null;
+  }
   const detail =
     'This server failed three times at the same step. Nothing was sent; its operator finds the reason in the log.';
   await deps.jobs.move(job.id, 'fail', { patch: { error: { code: 'internal_error', detail } } });
-  // A job that is being confirmed is never called failed: the sweeper brings it back until the reads succeed.
-  return job.state === 'confirming' ? (deps.now ?? Date.now)() + 60_000 : null;
+  return null;
 }
 
 function startsLater(job: Job, now: number): number | null {
@@ -138,8 +142,15 @@ function startsLater(job: Job, now: number): number | null {
   return until > now ? until : null;
 }
 
+const missedExpiry = 'It could not be sent before its expires_at.';
+
+async function expire(deps: PublishDeps, job: Job, detail: string): Promise<null> {
+  await deps.jobs.move(job.id, 'fail', { patch: { error: { code: 'expired', detail } } });
+  return null;
+}
+
 function tooLate(job: Job, now: number): string | null {
-  if (job.expiresAt !== null && job.expiresAt <= now) return 'It could not be sent before its expires_at.';
+  if (job.expiresAt !== null && job.expiresAt <= now) return missedExpiry;
   if (job.publishAt !== null && job.cursor === 0 && now - job.publishAt > latestMs)
     return 'Its time was missed by more than six hours.';
   return null;
