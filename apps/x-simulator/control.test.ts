@@ -81,3 +81,37 @@ test('the log has every request with its endpoint, user and body', async () => {
     'POST /2/tweets answered 201',
   );
 });
+
+test('the clock and the rules change over HTTP, but only to what makes sense', async () => {
+  const control = createRawClient(`${simulator.url}/_simulator`, null);
+  const rateLimits = { 'GET /2/users/me': { user: { limit: 1, windowMs: 1_000 } } };
+  expect((await control.post('/settings', { clockOffsetMs: 3_600_000, rateLimits })).status).toBe(200);
+  const { headers } = await ada.get('/2/users/me');
+  expect(Date.parse(headers.get('date') ?? '') - Date.now()).toBeGreaterThan(3_590_000);
+  expect((await ada.get('/2/users/me')).status).toBe(429);
+  expect((await control.post('/settings', { now: 1 })).status).toBe(400);
+  expect((await control.get('/')).json).toMatchObject({
+    routes: expect.arrayContaining(['POST /_simulator/faults']),
+  });
+  expect((await control.get('/bugs')).json).toEqual([]);
+});
+
+test('the address of a post leads to it on the timeline', async () => {
+  const id = pick((await post()).json, 'data', 'id');
+  const page = createRawClient(simulator.url, null);
+  const there = await page.get(`/sandbox_ada/status/${id}`);
+  expect([there.status, there.headers.get('location')]).toEqual([302, `/#post-${id}`]);
+  expect((await page.get('/sandbox_ada/status/1')).status).toBe(404);
+});
+
+test("an app or a person of one's own choice may be simulated", async () => {
+  await using other = await startSimulator({
+    users: [{ id: '77', username: 'someone', subscriptionType: 'Premium' }],
+  });
+  const me = await createRawClient(other.url, other.signIn().access_token).get(
+    '/2/users/me?user.fields=subscription_type',
+  );
+  expect(me.json).toEqual({
+    data: { id: '77', username: 'someone', name: 'someone', subscription_type: 'Premium' },
+  });
+});

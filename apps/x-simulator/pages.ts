@@ -19,6 +19,10 @@ export function createPages(state: State): Router {
   router.get('/_simulator/live.js', (context) => asset(context, 'text/javascript', liveScript));
   router.get('/_simulator/events', (context) => streamEvents(state, context));
   router.get('/media/:id', (context) => sendMedia(state, context, context.params.id ?? ''));
+  router.get('/:username/status/:id', (context) => {
+    const tweet = state.tweets.find(context.params.id ?? '');
+    if (tweet) context.redirect(`/#post-${tweet.id}`);
+  });
   router.use(createSamples().routes());
   return router;
 }

@@ -29,7 +29,7 @@ export interface Simulator extends AsyncDisposable {
    * the browser is sent back to. Throws where X shows its error page instead.
    */
   authorize(url: string, choice?: { user?: string; decision?: 'allow' | 'deny' }): Promise<URL>;
-  /** Tokens of a user, by id or username, without any of that. */
+  /** Tokens of a user, by id or username (without: the first there is), without any of that. */
   signIn(user?: string, grant?: { clientId?: string; scope?: readonly string[] }): TokenAnswer;
   /** Back to how it was started: no posts, uploads, tokens, faults or log. */
   reset(): Promise<void>;
@@ -50,10 +50,12 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const { address, family, port } = addressOf(server.address());
   const host = /^(0\.0\.0\.0|::)$/.test(address) ? '127.0.0.1' : family === 'IPv6' ? `[${address}]` : address;
   const url = `http://${host}:${port}`;
+  const firstUser = () => [...state.users.keys()][0] ?? '';
   return {
     url,
-    authorize: (authorizeUrl, choice) => authorize(url, authorizeUrl, choice),
-    signIn: (user = 'sandbox_ada', grant = {}) => signIn(state, user, grant),
+    authorize: (authorizeUrl, { user = firstUser(), decision = 'allow' } = {}) =>
+      authorize(url, authorizeUrl, user, decision),
+    signIn: (user = firstUser(), grant = {}) => signIn(state, user, grant),
     state,
     faults,
     reset,
@@ -95,10 +97,11 @@ function addressOf(address: AddressInfo | string | null): AddressInfo {
 async function authorize(
   url: string,
   authorizeUrl: string,
-  { user = 'sandbox_ada', decision = 'allow' }: { user?: string; decision?: 'allow' | 'deny' } = {},
+  user: string,
+  decision: 'allow' | 'deny',
 ): Promise<URL> {
   const form = new URLSearchParams(new URL(authorizeUrl).search);
-  form.set(/^\d+$/.test(user) ? 'user_id' : 'username', user);
+  form.set('username', user);
   form.set('decision', decision);
   const response = await fetch(`${url}/i/oauth2/authorize`, {
     method: 'POST',

@@ -1,9 +1,16 @@
 import type { ServerResponse } from 'node:http';
 
+const closings = new WeakMap<ServerResponse, Promise<void>>();
+
 /** Resolves when the client of an answer is gone (or has it in full). */
 export function closed(response: ServerResponse): Promise<void> {
   if (response.destroyed) return Promise.resolve();
-  return new Promise((resolve) => response.once('close', () => resolve()));
+  // One listener however often it is asked: an answer that comes bit by bit asks at every bit.
+  const known = closings.get(response);
+  if (known) return known;
+  const closing = new Promise<void>((resolve) => response.once('close', () => resolve()));
+  closings.set(response, closing);
+  return closing;
 }
 
 /** Waits; stops early when the client is gone. */
