@@ -56,8 +56,26 @@ function renderTweet(
   fields: readonly string[],
   expansions: readonly string[] = [],
 ): Record<string, unknown> {
-  const { fieldNames, postMediaKey } = state.settings;
-  const mediaKeys = tweet.mediaIds.map((id) => postMediaKey(state.media.get(id)?.mediaKey ?? ''));
+  const asked = new Set([
+    ...fields,
+    ...expansions.map((name) => name.split('.')[0]?.replace('post', 'tweet')),
+  ]);
+  const chosen = Object.entries(optionalFields(state, tweet))
+    .filter(([name, value]) => asked.has(name) && value !== undefined)
+    .map(([name, value]) => [name.replace('tweet', state.settings.fieldNames), value]);
+  return {
+    id: tweet.id,
+    text: tweet.shownText,
+    [editHistoryName(state)]: tweet.editHistory,
+    ...Object.fromEntries(chosen),
+  };
+}
+
+/** What X shows of a post only when asked; undefined where there is nothing to show. */
+function optionalFields(state: State, tweet: Tweet): Record<string, unknown> {
+  const mediaKeys = tweet.mediaIds.map((id) =>
+    state.settings.postMediaKey(state.media.get(id)?.mediaKey ?? ''),
+  );
   const attachments = {
     ...(mediaKeys.length > 0 ? { media_keys: mediaKeys } : {}),
     ...(tweet.poll ? { poll_ids: [pollId(tweet)] } : {}),
@@ -67,37 +85,19 @@ function renderTweet(
     ...(tweet.quoteOf === null ? [] : [{ type: 'quoted', id: tweet.quoteOf }]),
   ];
   const entities = renderEntities(tweet.shownText, tweet.links);
-  const note =
-    tweet.noteText === null
-      ? null
-      : {
-          text: tweet.noteText,
-          entities: renderEntities(tweet.noteText, tweet.links),
-        };
-  const optional: Record<string, unknown> = {
+  const { noteText } = tweet;
+  return {
     author_id: tweet.authorId,
     created_at: new Date(tweet.createdAt).toISOString(),
     conversation_id: tweet.conversationId,
     in_reply_to_user_id: state.tweets.find(tweet.replyTo ?? '')?.authorId,
     reply_settings: tweet.extra.reply_settings ?? 'everyone',
     lang: 'en',
-    ...(Object.keys(attachments).length > 0 ? { attachments } : {}),
-    ...(Object.keys(entities).length > 0 ? { entities } : {}),
-    ...(references.length > 0 ? { referenced_tweets: references } : {}),
-    ...(note ? { note_tweet: note } : {}),
-  };
-  const asked = new Set([
-    ...fields,
-    ...expansions.map((name) => name.split('.')[0]?.replace('post', 'tweet')),
-  ]);
-  const chosen = Object.entries(optional)
-    .filter(([name, value]) => asked.has(name) && value !== undefined)
-    .map(([name, value]) => [fieldNames === 'post' ? name.replace('tweet', 'post') : name, value]);
-  return {
-    id: tweet.id,
-    text: tweet.shownText,
-    [editHistoryName(state)]: tweet.editHistory,
-    ...Object.fromEntries(chosen),
+    attachments: Object.keys(attachments).length > 0 ? attachments : undefined,
+    entities: Object.keys(entities).length > 0 ? entities : undefined,
+    referenced_tweets: references.length > 0 ? references : undefined,
+    note_tweet:
+      noteText === null ? undefined : { text: noteText, entities: renderEntities(noteText, tweet.links) },
   };
 }
 
