@@ -52,7 +52,13 @@ describe('behind a proxy that ends TLS', () => {
     expect(cookie).not.toMatch(/domain/i);
     const authorize = await new TestBrowser().get(gptRequest(here));
     for (const line of authorize.headers.getSetCookie()) expect(line).toMatch(/; secure.*httponly/i);
-    const back = await signInThrough(here, gptRequest(here));
+    const browser = new TestBrowser();
+    await signInThrough(here, gptRequest(here), { browser });
+    const consentUrl = here.local(locationOf(await browser.get(gptRequest(here))));
+    const callback = await decideAtX(locationOf(await browser.get(consentUrl)));
+    const resume = locationOf(await browser.get(here.local(callback)));
+    expect(new URL(resume).origin).toBe(publicUrl);
+    const back = new URL(locationOf(await browser.get(here.local(resume))));
     expect(back.searchParams.get('iss')).toBe(publicUrl);
     expect((await exchangeAsGpt(here, back)).status).toBe(200);
   });
@@ -110,6 +116,16 @@ describe('two processes of the API', () => {
     const browser = new TestBrowser();
     const consentUrl = locationOf(await browser.get(gptRequest(first)));
     expect((await browser.get(consentUrl.replace(first.origin, second.origin))).status).toBe(200);
+  });
+});
+
+describe('two deployments on one Redis', () => {
+  it('do not take each other’s tokens (O21)', async () => {
+    const first = await world();
+    const second = await world({ redis: first.redis, publicUrl: 'https://other.example' });
+    const { access_token } = await signInDirectly(first);
+    expect(await first.signIn.findCaller(access_token)).not.toBeNull();
+    expect(await second.signIn.findCaller(access_token)).toBeNull();
   });
 });
 
