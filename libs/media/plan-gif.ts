@@ -22,7 +22,7 @@ export type GifPlan =
   | Refuse;
 
 /** What is left free when the bytes of a smaller GIF are guessed: fewer pixels take more bytes each. */
-const guessedShare = 0.6;
+const guessedShare = 0.75;
 const mostFramesLeftOut = 6;
 
 /** Decides whether an animated GIF may stay as it is, and how it is reduced otherwise: size first, then frames. */
@@ -52,11 +52,11 @@ export function planReduction(animation: AnimationSize, limits: GifLimits): GifR
     };
   let keepEvery = Math.ceil(frames / limits.maxFrames);
   let scale = scaleFor(animation, keepEvery, limits);
-  while (
-    Math.max(width, height) * scale < limits.minReducedSide &&
-    scale < 1 &&
-    keepEvery < mostFramesLeftOut
-  ) {
+  // Fewer frames leave each of them more bytes and pixels; they do not change what fits side by side.
+  const long = Math.max(width, height);
+  const widest = Math.min(1, limits.maxWidth / width, limits.maxHeight / height);
+  const smallest = Math.min(limits.minReducedSide / long, widest / 2);
+  while (scale < smallest && keepEvery < mostFramesLeftOut) {
     keepEvery += 1;
     scale = scaleFor(animation, keepEvery, limits);
   }

@@ -14,16 +14,18 @@ interface Animation {
   readonly loop: number;
 }
 
+// More effort takes five times as long for a few percent. Dithering is noise to the next compression: without it the
+// bytes are a third fewer and the time is a third shorter.
+const encoding = { effort: 1, dither: 0 } as const;
+
 /** Makes a smaller GIF of an animation; the size is reduced further, up to three times, until the bytes fit. */
 export async function renderGif(task: GifRenderTask): Promise<RenderedGif> {
   let { width, height } = task;
   for (let attempt = 0; attempt < 4; attempt += 1) {
-    const animation = keepFrames(await decode(task, width, height), task.keepEvery);
-    const gif = await encode(animation);
-    const frames = animation.delaysMs.length;
+    const gif = task.keepEvery === 1 ? await scale(task, width, height) : await thinOut(task, width, height);
     if (gif.length <= task.maxBytes) {
       await writeFile(task.output, gif);
-      return { width: animation.width, height: animation.height, frames, bytes: gif.length };
+      return { width, height, frames: Math.ceil(task.frames / task.keepEvery), bytes: gif.length };
     }
     const factor = Math.sqrt(task.maxBytes / gif.length) * 0.9;
     width = Math.max(1, Math.round(width * factor));
@@ -32,7 +34,18 @@ export async function renderGif(task: GifRenderTask): Promise<RenderedGif> {
   throw new DoesNotFitError(`Does not fit into ${task.maxBytes} bytes`);
 }
 
-/** Frames are read one after the other and scaled at once, so that the large ones are never in memory together. */
+/** From decoder to encoder frame by frame: large ones are never in memory together, and the palette is used again. */
+async function scale(task: GifRenderTask, width: number, height: number): Promise<Buffer> {
+  return await openImage({ ...task, pages: task.frames })
+    .resize({ width, height, fit: 'fill' })
+    .gif(encoding)
+    .toBuffer();
+}
+
+async function thinOut(task: GifRenderTask, width: number, height: number): Promise<Buffer> {
+  return await encode(keepFrames(await decode(task, width, height), task.keepEvery));
+}
+
 async function decode(task: GifRenderTask, width: number, height: number): Promise<Animation> {
   const source = { ...task, pages: task.frames };
   const { delay = [], loop = 0 } = await openImage(source).metadata();
@@ -55,7 +68,6 @@ async function decode(task: GifRenderTask, width: number, height: number): Promi
 
 /** Leaves frames out; the one before is shown for their time too. */
 function keepFrames(animation: Animation, keepEvery: number): Animation {
-  if (keepEvery === 1) return animation;
   const frameBytes = animation.width * animation.height * animation.channels;
   const pieces: Buffer[] = [];
   const delaysMs: number[] = [];
@@ -70,8 +82,7 @@ function keepFrames(animation: Animation, keepEvery: number): Animation {
 
 async function encode({ data, width, height, channels, delaysMs, loop }: Animation): Promise<Buffer> {
   const raw = { width, height: height * delaysMs.length, channels, pageHeight: height };
-  // More effort takes five times as long for a few percent; small differences between frames are not worth their bytes.
   return await sharp(data, { raw })
-    .gif({ effort: 1, interFrameMaxError: 4, delay: [...delaysMs], loop })
+    .gif({ ...encoding, delay: [...delaysMs], loop })
     .toBuffer();
 }

@@ -1,0 +1,75 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Videos made on the spot, for tests; they need ffmpeg, which a machine may lack. */
+
+export const hasFfmpeg = spawnSync('ffmpeg', ['-version'], { stdio: 'ignore' }).status === 0;
+
+/** Said by tests that skip themselves. */
+export const needsFfmpeg = hasFfmpeg ? '' : ' (skipped: ffmpeg is not installed)';
+
+interface VideoOptions {
+  readonly size?: string;
+  readonly seconds?: number;
+  readonly rate?: number;
+  readonly sound?: boolean;
+  /** Container by its file name ending. */
+  readonly ending?: string;
+  /** Output options of ffmpeg that go last and win. */
+  readonly options?: readonly string[];
+}
+
+/** The bytes of a test picture that moves, with a tone. */
+export function video({
+  size = '320x180',
+  seconds = 1,
+  rate = 25,
+  sound = true,
+  ending = 'mp4',
+  options = [],
+}: VideoOptions = {}): Buffer {
+  const folder = mkdtempSync(join(tmpdir(), 'test-video-'));
+  try {
+    const file = join(folder, `a.${ending}`);
+    execFileSync('ffmpeg', [
+      ...['-v', 'error', '-f', 'lavfi', '-i', `testsrc2=s=${size}:r=${rate}:d=${seconds}`],
+      ...(sound ? ['-f', 'lavfi', '-i', `sine=d=${seconds}`] : []),
+      ...[
+        '-c:v',
+        'libx264',
+        '-preset',
+        'ultrafast',
+        '-profile:v',
+        'main',
+        '-pix_fmt',
+        'yuv420p',
+        '-c:a',
+        'aac',
+      ],
+      ...[...options, file],
+    ]);
+    return readFileSync(file);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** What ffprobe, and not our own probe, says of a file. */
+export function ffprobe(file: string) {
+  const text = execFileSync(
+    'ffprobe',
+    ['-v', 'error', '-show_streams', '-show_format', '-of', 'json', file],
+    { encoding: 'utf8' },
+  );
+  const { streams, format } = JSON.parse(text);
+  const find = (type: string): Record<string, string | number> | undefined =>
+    streams.find((stream: { codec_type: string }) => stream.codec_type === type);
+  return {
+    picture: find('video'),
+    sound: find('audio'),
+    streams: streams.length,
+    seconds: Number(format.duration),
+  };
+}
