@@ -99,6 +99,13 @@ describe('errors (O25)', () => {
     }
   });
 
+  it('a page elsewhere is answered like anybody else, and its browser is not told that it may read the answer', async () => {
+    const headers = { origin: 'https://elsewhere.example' };
+    const { status, headers: answered, body } = await requestToken(world, { json: { code: 'x' }, headers });
+    expect([status, body.error]).toEqual([400, 'invalid_grant']);
+    expect([...answered.keys()].filter((name) => name.startsWith('access-control-'))).toEqual([]);
+  });
+
   it('other methods are refused, and an absolute request line too', async () => {
     for (const [path, method] of [
       ['/oauth/token', 'GET'],

@@ -83,6 +83,7 @@ async function answer(
     const parameters = translate(await readParameters(ctx));
     const clientId = parameters.find(([name]) => name === 'client_id')?.[1] ?? ctx.get('authorization');
     await askWithForm(provider, ctx, parameters);
+    explainInvalidGrant(ctx);
     if (ctx.status === 401) await limits.countWrongSecret(ctx, clientId);
     if (ctx.status >= 500) tellOfTrouble(ctx);
   } catch (error) {
@@ -114,6 +115,8 @@ async function askWithForm(provider: Provider, ctx: Context, parameters: Paramet
   delete headers['transfer-encoding'];
   // The access token that is being replaced may come along; client authentication is another matter.
   if (/^bearer /i.test(headers.authorization ?? '')) delete headers.authorization;
+  // Whoever sends an Origin is served like anybody else, and pages elsewhere may not read the answer.
+  delete headers.origin;
   // On no socket, lest the real one is closed when this has been read.
   const replay = new IncomingMessage(new Socket());
   replay.headers = headers;
@@ -124,7 +127,17 @@ async function askWithForm(provider: Provider, ctx: Context, parameters: Paramet
     await askProvider(provider, ctx);
   } finally {
     ctx.req = original;
+    for (const name of ['Allow-Origin', 'Expose-Headers']) ctx.remove(`Access-Control-${name}`);
+    ctx.remove('Vary');
   }
+}
+
+/** oidc-provider does not say what may be wrong; a person or a model that reads it can do something with this. */
+function explainInvalidGrant(ctx: Context): void {
+  if (ctx.status !== 400 || Object(ctx.body).error !== 'invalid_grant') return;
+  const error_description =
+    'the code or refresh token is unknown, expired, revoked or was used before, or belongs to another client';
+  ctx.body = { error: 'invalid_grant', error_description };
 }
 
 /** Redis is away, or worse: the provider's event has told the log. */
