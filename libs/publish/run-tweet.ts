@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { hasEnded, isClosed, type Job } from '#libs/jobs/job.ts';
-import { redisNow } from '#libs/jobs/job-record.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import { confirm, leaveUnconfirmed, observe, unknownOutcome } from './confirm.ts';
-import { noObservation } from './confirm-plan.ts';
+import { planLookFirst } from './intent.ts';
 import { uploadAgain } from './outcome-plan.ts';
 import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
 import { sendTweet } from './send-tweet.ts';
@@ -41,7 +40,8 @@ export async function runTweet(deps: PublishDeps, jobId: string, run: RunContext
           if (late) return await expire(deps, job, late);
           if (await mediaNeedsUpload(deps, job, order, owner, now)) return null;
           if (job.reconcile) {
-            await lookFirst(deps, job, owner);
+            const { name, facts } = planLookFirst(job, { owner, attemptId: randomUUID() });
+            await deps.jobs.move(jobId, name, facts);
             break;
           }
           const sent = await sendTweet(deps, job, order, { ...run, owner, rejectedToken });
@@ -91,24 +91,6 @@ async function handBack(deps: PublishDeps, job: Job, owner: string): Promise<Run
     checkAfterMs: 1000,
   });
   return (deps.now ?? Date.now)();
-}
-
-/** After a loss of Redis' memory: the record is taken for one attempt of unknown outcome, begun when it was accepted. */
-async function lookFirst(deps: PublishDeps, job: Job, owner: string): Promise<void> {
-  await deps.jobs.move(job.id, 'lookFirst', {
-    owner,
-    cursor: job.cursor,
-    checkAfterMs: 5000,
-    patch: {
-      attemptId: randomUUID(),
-      intentAt: redisNow(),
-      firstIntentAt: job.acceptedAt,
-      openAttempts: job.openAttempts,
-      observation: noObservation,
-      reconcile: null,
-      starts: 0,
-    },
-  });
 }
 
 async function sleep(deps: PublishDeps, job: Job, owner: string, until: number): Promise<RunResult> {

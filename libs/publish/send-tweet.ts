@@ -1,16 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Job } from '#libs/jobs/job.ts';
-import { redisNow } from '#libs/jobs/job-record.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import type { XExchange } from '#libs/x-api/x-api.ts';
+import { planIntent, sendDeadlineMs } from './intent.ts';
 import type { PublishDeps, RunContext } from './publisher.ts';
 import { recordOutcome } from './record-outcome.ts';
 import { toDraft } from './tweet-draft.ts';
 import { judgeCreate, type Verdict } from './verdict.ts';
 import { passGate } from './x-call.ts';
 
-/** The request must begin within this time after the intent was written, or never. */
-export const sendDeadlineMs = 5000;
 /** A token that ends in the middle of a send would leave its outcome open. */
 const tokenMustLastMs = 2 * 60_000;
 
@@ -43,23 +41,8 @@ export async function sendTweet(
   const attemptId = randomUUID();
   // Counted from before the script was issued, on a clock that does not jump and that a frozen process cannot fool.
   const issuedAt = performance.now();
-  const begun = await deps.jobs.move(job.id, 'beginSend', {
-    owner: run.owner,
-    cursor: job.cursor,
-    moveId: attemptId,
-    bumpFence: true,
-    checkAfterMs: sendDeadlineMs + 200,
-    patch: {
-      attemptId,
-      intentAt: redisNow(),
-      deadlineAt: redisNow(sendDeadlineMs),
-      openAttempts: job.openAttempts + 1,
-      observation: null,
-      notBefore: null,
-      waitReason: null,
-      ...(job.firstIntentAt === null ? { firstIntentAt: redisNow() } : {}),
-    },
-  });
+  const { name, facts } = planIntent(job, { owner: run.owner, attemptId });
+  const begun = await deps.jobs.move(job.id, name, facts);
   if (!begun.done) return { verdict: null, refused: begun.reason };
   const attempt = { ...job, attemptId, intentAt: begun.at, fence: job.fence + 1 };
   if (performance.now() - issuedAt >= sendDeadlineMs || !run.mayAct()) {
