@@ -5,6 +5,7 @@ import type { Log } from '#libs/log/log.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import type { AccountAnswers } from './account.ts';
 import { identifyCaller } from './caller.ts';
+import { type PagesDeps, pageRoutes } from './home.ts';
 import type { JobAnswers } from './jobs.ts';
 import { readJsonBody } from './json-body.ts';
 import type { MediaUploads } from './media.ts';
@@ -13,6 +14,7 @@ import { acceptPost, type PostingDeps } from './post-tweet.ts';
 import { answerProblems } from './problem.ts';
 import type { Readiness } from './readiness.ts';
 import { readListQuery, readResolve, readWaitSeconds } from './requests.ts';
+import { identifyPage } from './session.ts';
 import type { SignIn } from './sign-in/sign-in.ts';
 import type { Throttle } from './throttle.ts';
 import { validatePost } from './validate-tweet.ts';
@@ -29,6 +31,7 @@ export interface AppDeps {
   readonly throttle: Throttle;
   /** Proxies in front whose X-Forwarded-For is believed; 0: nobody's. */
   readonly trustedProxies: number;
+  readonly pages: Pick<PagesDeps, 'sessions' | 'accountStore' | 'history' | 'operator' | 'simulatorUrl'>;
 }
 
 /** The order of middleware and routes, and nothing else. */
@@ -43,6 +46,7 @@ export function createApp(deps: AppDeps): Koa {
   app.use(operationRoutes(deps.readiness).routes());
   app.use(openApiRoutes(deps.publicUrl).routes());
   app.use(deps.signIn.routes);
+  app.use(pageRoutes({ ...deps, ...deps.pages }).routes());
   const posting = postingRoutes(deps);
   app.use(posting.routes());
   app.use(
@@ -93,9 +97,13 @@ function operationRoutes(readiness: Readiness): Router {
   return router;
 }
 
-function postingRoutes({ signIn, posting, jobs, accounts, media, publicUrl, throttle }: AppDeps): Router {
+function postingRoutes(deps: AppDeps): Router {
+  const { signIn, posting, jobs, accounts, media, publicUrl, throttle } = deps;
   const router = new Router();
   const caller = (ctx: Context) => identifyCaller(ctx, { findCaller: signIn.findCaller, throttle });
+  /** Our own live page has no token: there the browser's session counts too. */
+  const follower = async (ctx: Context) =>
+    (await identifyPage(ctx, deps.pages.sessions)) ?? (await caller(ctx));
 
   router.post('/postTweet', async (ctx) => {
     const who = await caller(ctx);
@@ -123,7 +131,7 @@ function postingRoutes({ signIn, posting, jobs, accounts, media, publicUrl, thro
   });
   router.get(
     '/jobs/:jobId/events',
-    async (ctx) => await jobs.stream(ctx, await caller(ctx), ctx.params.jobId ?? ''),
+    async (ctx) => await jobs.stream(ctx, await follower(ctx), ctx.params.jobId ?? ''),
   );
   router.post('/jobs/:jobId/cancel', async (ctx) => {
     jobs.send(ctx, await jobs.cancel(await caller(ctx), ctx.params.jobId ?? ''));

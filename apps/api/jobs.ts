@@ -170,6 +170,7 @@ export function createJobAnswers(deps: JobsDeps) {
 
   return {
     view,
+    postsOf: (job: Job) => deps.jobs.openOrder(job).posts.length,
     isInWork: (job: Job) => !hasEnded(job.state),
     ownJob,
     settled,
@@ -190,6 +191,8 @@ function parseCursor(cursor: string): number {
 }
 
 /** A job in a list (`JobSummary` in openapi.yaml). */
+export type JobSummary = ReturnType<typeof summarize>;
+
 function summarize(job: JobView) {
   const { job_id, status, status_url, created_at, updated_at, publish_at, retry_at, tweet_id, tweet_url } =
     job;

@@ -12,7 +12,7 @@ const imageFormats: ReadonlySet<string> = new Set(['jpeg', 'png', 'webp', 'avif'
 
 export type MediaUploads = ReturnType<typeof createMediaUploads>;
 
-/** `POST /media`: one file, streamed to disk, kept for a day for the posts that name it. */
+/** Files that callers upload, streamed to disk and kept for a day for the posts that name them. */
 export function createMediaUploads({
   uploads,
   mediaStore,
@@ -20,7 +20,17 @@ export function createMediaUploads({
   uploads: UploadStore;
   mediaStore: MediaStore;
 }) {
+  /** `POST /media`: one file. */
   async function receive(ctx: Context, caller: Caller) {
+    const { file } = await receiveForm(ctx, caller.accountId, () => {});
+    if (file) return file;
+    throw new ProblemError('bad_request', 'The field media must hold one file.', {
+      errors: [{ field: 'media', message: 'Must be one file.' }],
+    });
+  }
+
+  /** A form with its text fields and perhaps a file. `check` sees the fields before the file is kept, and may throw. */
+  async function receiveForm(ctx: Context, accountId: string, check: (fields: FormFields) => void) {
     if (!ctx.is('multipart/form-data'))
       throw new ProblemError(
         'unsupported_media_type',
@@ -31,26 +41,42 @@ export function createMediaUploads({
     try {
       // Admitted before it is taken: a disk that fills up would stop everything else.
       using _room = await mediaStore.admit(Number(ctx.get('content-length') || 0));
-      const file = await receiveFile(ctx, folder);
+      const { file, fields } = await parseForm(ctx, folder);
+      check(fields);
+      if (!file) {
+        await rm(folder, { recursive: true, force: true });
+        return { fields, file: null };
+      }
       const format = await detectFormat(file.path);
       const kind = imageFormats.has(format) ? 'image' : format === 'gif' ? 'gif' : 'video';
       const expiresAt = await uploads.register(mediaId, {
-        account: caller.accountId,
+        account: accountId,
         file: file.path,
         bytes: file.bytes,
         kind,
       });
-      return { media_id: mediaId, kind, bytes: file.bytes, expires_at: new Date(expiresAt).toISOString() };
+      const kept = {
+        media_id: mediaId,
+        kind,
+        bytes: file.bytes,
+        expires_at: new Date(expiresAt).toISOString(),
+      };
+      return { fields, file: kept };
     } catch (error) {
       await rm(folder, { recursive: true, force: true });
       throw error;
     }
   }
 
-  return { receive };
+  return { receive, receiveForm };
 }
 
-async function receiveFile(ctx: Context, folder: string): Promise<{ path: string; bytes: number }> {
+export type FormFields = Readonly<Record<string, string>>;
+
+async function parseForm(
+  ctx: Context,
+  folder: string,
+): Promise<{ file: { path: string; bytes: number } | null; fields: FormFields }> {
   const parse = koaBody({
     multipart: true,
     json: false,
@@ -60,6 +86,9 @@ async function receiveFile(ctx: Context, folder: string): Promise<{ path: string
       uploadDir: folder,
       maxFiles: 1,
       maxFileSize: xLimits.video.maxBytes,
+      // A form whose file was left out sends an empty one.
+      allowEmptyFiles: true,
+      minFileSize: 0,
       maxFields: 10,
       maxFieldsSize: 10_000,
       keepExtensions: false,
@@ -79,9 +108,11 @@ async function receiveFile(ctx: Context, folder: string): Promise<{ path: string
   await parse(ctx, async () => {});
   const given = ctx.request.files?.media;
   const file = Array.isArray(given) ? given[0] : given;
-  if (!file || file.size === 0)
-    throw new ProblemError('bad_request', 'The field media must hold one file.', {
-      errors: [{ field: 'media', message: 'Must be one file.' }],
-    });
-  return { path: file.filepath, bytes: file.size };
+  const fields = Object.entries(Object(ctx.request.body)).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  );
+  return {
+    file: file && file.size > 0 ? { path: file.filepath, bytes: file.size } : null,
+    fields: Object.fromEntries(fields),
+  };
 }

@@ -1,6 +1,8 @@
 import type { Context, Next } from 'koa';
 import type { Log } from '#libs/log/log.ts';
 import { ProblemError, problemKinds } from '#libs/problem/problem.ts';
+import { sendPage, wantsPage } from './pages/page.ts';
+import { refusalPage } from './pages/problem-pages.ts';
 
 /** The outermost middleware: whatever is thrown leaves as `application/problem+json` (RFC 9457), never as a stack. */
 export function answerProblems({ publicUrl, log }: { publicUrl: string; log: Log }) {
@@ -19,20 +21,45 @@ export function answerProblems({ publicUrl, log }: { publicUrl: string; log: Log
           { err: error, method: ctx.method, path: ctx.path },
           'A request failed by a fault of this server',
         );
-      if (!ctx.headerSent) sendProblem(ctx, problem, publicUrl);
+      if (ctx.headerSent) return;
+      if (isForPeople(ctx)) sendRefusalPage(ctx, problem, publicUrl);
+      else sendProblem(ctx, problem, publicUrl);
     }
   };
 }
 
-/** Writes a problem as the answer. */
-export function sendProblem(ctx: Context, problem: ProblemError, publicUrl: string): void {
-  const { status, title, retryable, action } = problemKinds[problem.code];
-  const retryAfter = problem.retryAfterSeconds ?? (status === 503 ? 5 : undefined);
-  ctx.status = status;
-  ctx.set('Cache-Control', 'no-store');
+/** A browser that opens an address; the routes that answer forms of our pages say so in `ctx.state`. */
+function isForPeople(ctx: Context): boolean {
+  ctx.vary('Accept');
+  return wantsPage(ctx) && (ctx.method === 'GET' || ctx.state.isPage === true);
+}
+
+function sendRefusalPage(ctx: Context, problem: ProblemError, publicUrl: string): void {
+  const here = /^\/jobs\/[0-9a-f]{32}$/.test(ctx.path) ? ctx.path : '/';
+  setProblemHeaders(ctx, problem);
+  sendPage(ctx, refusalPage(problem, `${publicUrl}/startAuth?return_to=${here}`));
+}
+
+/** What stands around a problem, whatever form its words take. */
+function setProblemHeaders(ctx: Context, problem: ProblemError): void {
+  const { status } = problem.kind;
+  const retryAfter = retryAfterOf(problem);
   if (retryAfter !== undefined) ctx.set('Retry-After', String(retryAfter));
   if (status === 413) ctx.set('Connection', 'close');
   ctx.set(problem.headers);
+}
+
+function retryAfterOf(problem: ProblemError): number | undefined {
+  return problem.retryAfterSeconds ?? (problem.kind.status === 503 ? 5 : undefined);
+}
+
+/** Writes a problem as the answer. */
+function sendProblem(ctx: Context, problem: ProblemError, publicUrl: string): void {
+  const { status, title, retryable, action } = problemKinds[problem.code];
+  const retryAfter = retryAfterOf(problem);
+  ctx.status = status;
+  ctx.set('Cache-Control', 'no-store');
+  setProblemHeaders(ctx, problem);
   ctx.type = 'application/problem+json';
   ctx.body = JSON.stringify({
     type: `${publicUrl}/problems/${problem.code}`,

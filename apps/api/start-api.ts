@@ -22,6 +22,7 @@ import { createApp } from './app.ts';
 import { createJobAnswers } from './jobs.ts';
 import { createMediaUploads } from './media.ts';
 import { createReadiness } from './readiness.ts';
+import { createSessions } from './session.ts';
 import { createSignIn } from './sign-in/sign-in.ts';
 import { createThrottle } from './throttle.ts';
 
@@ -56,6 +57,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const prices = { ...usualPrices, ...config.spend.prices };
   const readiness = createReadiness({ redis, stopping: stopping.signal });
   const changes = await followJobChanges({ subscriber, jobs });
+  const sessions = createSessions({ redis, publicUrl, secretKey: secrets.secretKey });
   const signIn = await createSignIn({
     publicUrl,
     redirectUri,
@@ -67,6 +69,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     x,
     oauth,
     sealer,
+    sessions,
     log,
   });
   const vault = createTokenVault({ accounts, oauth, spool, redis, onDead: signIn.revokeAccount });
@@ -81,6 +84,13 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     jobs: createJobAnswers({ jobs, changes, wakeUps, publicUrl, stopping: stopping.signal }),
     accounts: createAccountAnswers({ accounts, vault, jobs, signIn, oauth, x, log, spend, prices }),
     media: createMediaUploads({ uploads, mediaStore: createMediaStore({ dataDir: config.dataDir }) }),
+    pages: {
+      sessions,
+      accountStore: accounts,
+      history: jobs.history,
+      operator: config.operator,
+      simulatorUrl: config.x.sandbox ? new URL(config.x.authorizeUrl).origin : null,
+    },
   });
   server.on('request', app.callback());
   // Disposed of in reverse: waits are answered first, then connections end, then what they needed.

@@ -71,7 +71,7 @@ export function connectedPage(view: ConnectedView): Page {
     inlineScript: copyScript,
     body: html`<h1><span class="good" aria-hidden="true">✓</span> @${view.username} is connected</h1>
 <p>The X account <strong>${view.name}</strong> (@${view.username}) can now be used through this server.
-You can close this page.</p>
+You can close this page, or <a href="/">write a post here</a>.</p>
 ${view.missing.length > 0 && missingNote(view.missing)}
 <h2>Is an assistant waiting for a code?</h2>
 <p>Give it this one. It works once, within ${view.minutes} minutes, and gives access to this account:

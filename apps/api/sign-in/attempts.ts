@@ -6,7 +6,11 @@ import { hashOf, isSame } from './secrets.ts';
 
 /** Why the user was sent to X. */
 export type Purpose =
-  | { readonly kind: 'direct' }
+  | {
+      readonly kind: 'direct';
+      /** Path of the page of ours that the browser goes back to; null: it is shown that it is connected. */
+      readonly returnTo: string | null;
+    }
   | {
       readonly kind: 'client';
       /** Id of oidc-provider's interaction, which waits for the result. */
@@ -25,7 +29,7 @@ const StoredAttempt = z.object({
   codeVerifier: z.string(),
   browser: z.string(),
   purpose: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('direct') }),
+    z.object({ kind: z.literal('direct'), returnTo: z.string().nullable().default(null) }),
     z.object({
       kind: z.literal('client'),
       interaction: z.string(),

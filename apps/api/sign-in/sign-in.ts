@@ -7,6 +7,7 @@ import type { Log } from '#libs/log/log.ts';
 import type { Sealer } from '#libs/sealing/sealing.ts';
 import type { XOAuth } from '#libs/x-api/oauth.ts';
 import type { XApi } from '#libs/x-api/x-api.ts';
+import type { Sessions } from '../session.ts';
 import { createAttempts } from './attempts.ts';
 import { createAuthorizationServer } from './authorization-server.ts';
 import { authorize, createRenderError } from './authorize.ts';
@@ -43,6 +44,8 @@ export interface SignInOptions {
   readonly x: XApi;
   readonly oauth: XOAuth;
   readonly sealer: Sealer;
+  /** Browsers that end a direct sign-in stay signed in to our pages. */
+  readonly sessions: Sessions;
   readonly log: Log;
 }
 
@@ -51,7 +54,7 @@ export interface SignIn {
   readonly routes: Middleware;
   /** Who an access token stands for; null when it is not a valid one of ours. */
   findCaller(accessToken: string): Promise<Caller | null>;
-  /** Makes every token, code and grant of the account invalid at once. */
+  /** Makes every token, code, grant and browser session of the account invalid at once. */
   revokeAccount(accountId: string): Promise<void>;
 }
 
@@ -81,7 +84,9 @@ export async function createSignIn(options: SignInOptions): Promise<SignIn> {
   return {
     routes: serve(routes, (ctx, next) => outside(ctx, () => explainFaults(ctx, next))),
     findCaller: (accessToken) => desk.findCaller(accessToken),
-    revokeAccount: (accountId) => store.revokeAccount(accountId),
+    revokeAccount: async (accountId) => {
+      await Promise.all([store.revokeAccount(accountId), options.sessions.revokeAccount(accountId)]);
+    },
   };
 }
 
@@ -97,6 +102,7 @@ interface Parts extends SignInOptions {
 function signInRoutes({
   publicUrl,
   redirectUri,
+  sessions,
   provider,
   limits,
   xSignIn,
@@ -108,7 +114,7 @@ function signInRoutes({
     const { purpose, outcome } = await xSignIn.finish(ctx);
     if (purpose.kind === 'client') return await consent.afterX(ctx, purpose, outcome);
     if (outcome instanceof SignInFault) throw outcome;
-    await answerDirect(ctx, outcome, desk);
+    await answerDirect(ctx, { account: outcome, returnTo: purpose.returnTo, desk, sessions });
   };
   const begin = (handle: (ctx: Context) => Promise<void>) => async (ctx: Context) => {
     if (toPublicName(ctx, publicUrl)) return;

@@ -10,6 +10,7 @@ import { createSealer } from '#libs/sealing/sealing.ts';
 import { createXApi } from '#libs/x-api/client.ts';
 import { createXOAuth } from '#libs/x-api/oauth.ts';
 import { startRedisServer } from '../../../test/redis-server.ts';
+import { createSessions } from '../session.ts';
 import { createSignIn, type SignInOptions } from './sign-in.ts';
 
 /** A GPT as an operator registers it, with ChatGPT's two hosts. */
@@ -58,6 +59,7 @@ export async function startWorld(overrides: Partial<SignInOptions> = {}) {
     secretKey: 'a secret key of forty characters, or more',
     redis,
     sealer,
+    sessions: createSessions({ redis, publicUrl, secretKey: 'a secret key of forty characters, or more' }),
     accounts: createAccountStore({ redis, sealer }),
     x: stack.use(createXApi({ apiUrl: simulator.url })),
     oauth: createXOAuth({
