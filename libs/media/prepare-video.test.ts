@@ -7,7 +7,7 @@ import { mediaLimits, type VideoLimits } from './media-limits.ts';
 import { prepareMedia } from './prepare-media.ts';
 import type { PrepareOptions } from './prepared-media.ts';
 import { startCanary } from './test-media-host.ts';
-import { ffprobe, hasFfmpeg, needsFfmpeg, video } from './test-videos.ts';
+import { ffprobe, hasFfmpeg, needsFfmpeg, turnByTable, video } from './test-videos.ts';
 
 let images: ImagePool;
 beforeAll(() => {
@@ -63,7 +63,7 @@ describe.skipIf(!hasFfmpeg)(`a video that X does not take${needsFfmpeg}`, () => 
     expect(note).toMatch(reason);
     expect(note).toMatch(/^Copied/);
     expect(probed).toMatchObject({
-      picture: { codec_name: 'h264', profile: 'Main' },
+      picture: { codec_name: 'h264', profile: expect.stringMatching(/Baseline/) },
       sound: { codec_name: 'aac' },
     });
     expect(Math.abs(probed.seconds - 1)).toBeLessThan(0.15);
@@ -109,13 +109,16 @@ describe.skipIf(!hasFfmpeg)(`a video that X does not take${needsFfmpeg}`, () => 
   it('for its sound alone keeps its picture', async () => {
     const { probed, note } = await prepare(video({ options: ['-c:a', 'libmp3lame'] }));
     expect(note).toMatch(/MP3/);
-    expect(probed).toMatchObject({ picture: { profile: 'Main' }, sound: { codec_name: 'aac' } });
+    expect(probed).toMatchObject({
+      picture: { profile: expect.stringMatching(/Baseline/) },
+      sound: { codec_name: 'aac' },
+    });
     const surround = await prepare(video({ options: ['-ac', '6'] }));
     expect(surround.probed.sound?.channels).toBe(2);
   });
 
   it('turned by its rotation is judged and kept as it is shown', async () => {
-    const turned = video({ size: '1600x900', options: ['-metadata:s:v', 'rotate=90'] });
+    const turned = turnByTable(video({ size: '1600x900' }));
     const { probed } = await prepare(turned);
     expect(Number(probed.picture?.width)).toBeLessThan(Number(probed.picture?.height));
     expect(Number(probed.picture?.height)).toBe(1280);
