@@ -8,12 +8,11 @@ import {
 } from 'oidc-provider';
 import type { AccountStore } from '#libs/accounts/account-store.ts';
 import type { Config } from '#libs/config/config.ts';
+import { ownClientId, registeredClients } from './clients.ts';
 import { refreshTokenSeconds } from './grants.ts';
 import type { OidcStore } from './oidc-store.ts';
+import { reach } from './reach.ts';
 import { xScopes } from './scope.ts';
-
-/** The client of whoever signs in with `/startAuth` alone: no secret, and no way through `/oauth/authorize`. */
-export const ownClientId = 'post-to-x-direct';
 
 /** What an access token is good for (RFC 8707): an absolute URI each. */
 export interface Audiences {
@@ -47,40 +46,43 @@ export interface AuthorizationServerOptions {
 export function createAuthorizationServer(options: AuthorizationServerOptions): Provider {
   if (options.gpt?.clientId === ownClientId)
     throw new Error(`GPT_CLIENT_ID: ${ownClientId} is taken, choose another`);
-  const { publicUrl, gpt, store, accounts } = options;
-  const secure = publicUrl.startsWith('https:');
-  const cookie = { httpOnly: true, sameSite: 'lax', secure, signed: true } as const;
+  const { publicUrl, gpt } = options;
   return new Provider(publicUrl, {
-    adapter: store.adapter,
-    clients: [ownClient(publicUrl), ...gptClients(gpt)],
+    adapter: options.store.adapter,
+    clients: registeredClients(publicUrl, gpt),
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
     responseTypes: ['code'],
     scopes: [...xScopes],
     claims: {},
-    cookies: {
-      names: { session: 'post-to-x-session', interaction: 'post-to-x-consent', resume: 'post-to-x-resume' },
-      keys: [options.cookieKey],
-      long: cookie,
-      short: cookie,
-    },
+    cookies: cookies(options),
     jwks: { keys: [unusedSigningKey()] },
     features: features(options),
     // ChatGPT's Actions know no PKCE (RFC 7636); a challenge that was sent counts for them too.
     pkce: { required: (_ctx, client) => client.clientId !== gpt?.clientId },
     allowOmittingSingleRegisteredRedirectUri: false,
-    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
-    rotateRefreshToken: (ctx) => rotateOrExtend(ctx, store),
-    expiresWithSession: async () => false,
-    revokeGrantPolicy: () => true,
     clientBasedCORS: () => false,
-    findAccount: async (_ctx, accountId) =>
-      (await accounts.find(accountId)) ? { accountId, claims: async () => ({ sub: accountId }) } : undefined,
     interactions: {
       url: async (_ctx, interaction) => `/oauth/consent/${interaction.uid}`,
       policy: alwaysAtX(),
     },
     routes: { authorization: '/oauth/authorize', token: '/oauth/token', revocation: '/oauth/revoke' },
+    renderError: options.renderError,
+    ...tokenRules(options),
+  });
+}
+
+/** How long things live, and what ends them. */
+function tokenRules({ store, accounts }: AuthorizationServerOptions): Configuration {
+  return {
+    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    rotateRefreshToken: (ctx) => rotateOrExtend(ctx, store),
+    expiresWithSession: async () => false,
+    revokeGrantPolicy: () => true,
+    findAccount: async (_ctx, accountId) =>
+      (await reach(() => accounts.find(accountId)))
+        ? { accountId, claims: async () => ({ sub: accountId }) }
+        : undefined,
     ttl: {
       AccessToken: seconds.accessToken,
       AuthorizationCode: (_ctx, _code, client) =>
@@ -91,8 +93,18 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       Interaction: seconds.interaction,
       Session: seconds.interaction,
     },
-    renderError: options.renderError,
-  });
+  };
+}
+
+function cookies({ publicUrl, cookieKey }: AuthorizationServerOptions): Configuration['cookies'] {
+  const secure = publicUrl.startsWith('https:');
+  const cookie = { httpOnly: true, sameSite: 'lax', secure, signed: true } as const;
+  return {
+    names: { session: 'post-to-x-session', interaction: 'post-to-x-consent', resume: 'post-to-x-resume' },
+    keys: [cookieKey],
+    long: cookie,
+    short: cookie,
+  };
 }
 
 function features({ audiences }: AuthorizationServerOptions): Configuration['features'] {
@@ -124,37 +136,6 @@ function features({ audiences }: AuthorizationServerOptions): Configuration['fea
 function audienceOf(resource: string, audiences: Audiences): string | null {
   const plain = resource.replace(/\/$/, '');
   return Object.values(audiences).find((audience) => audience === plain) ?? null;
-}
-
-function ownClient(publicUrl: string) {
-  return {
-    client_id: ownClientId,
-    client_name: 'post-to-x',
-    token_endpoint_auth_method: 'none',
-    grant_types: ['authorization_code', 'refresh_token'],
-    response_types: ['code'],
-    redirect_uris: [ownRedirectUri(publicUrl)],
-  } as const;
-}
-
-/** What a one-time code is bound to; nothing is ever redirected there. */
-export function ownRedirectUri(publicUrl: string): string {
-  return `${publicUrl}/callback`;
-}
-
-function gptClients(gpt: Config['gpt']) {
-  if (!gpt) return [];
-  return [
-    {
-      client_id: gpt.clientId,
-      client_secret: gpt.clientSecret,
-      client_name: 'ChatGPT',
-      token_endpoint_auth_method: 'client_secret_post',
-      grant_types: ['authorization_code', 'refresh_token'],
-      response_types: ['code'],
-      redirect_uris: [...gpt.redirectUris],
-    } as const,
-  ];
 }
 
 /**

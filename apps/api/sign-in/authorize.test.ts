@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ownClientId } from './authorization-server.ts';
+import { ownClientId } from './clients.ts';
 import { locationOf, TestBrowser } from './test-browser.ts';
 import { exchangeAsGpt, gptRequest, signInThrough } from './test-flows.ts';
 import { gpt, startWorld, type World } from './test-world.ts';
@@ -119,6 +119,17 @@ describe('state (O03)', () => {
     expect(back.searchParams.has('state')).toBe(false);
     expect((await exchangeAsGpt(world, back)).status).toBe(200);
   });
+});
+
+it('parameters of OpenID Connect, and unknown ones, are ignored', async () => {
+  const request = gptRequest(world, {
+    nonce: 'n',
+    max_age: '0',
+    acr_values: 'x',
+    login_hint: 'y',
+    unknown: 'z',
+  });
+  expect((await exchangeAsGpt(world, await signInThrough(world, request))).status).toBe(200);
 });
 
 describe('PKCE (O04)', () => {

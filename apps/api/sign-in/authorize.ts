@@ -4,7 +4,7 @@ import type { Log } from '#libs/log/log.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { sendPage, wantsPage } from '../pages/page.ts';
 import { type NoticeView, noticePage } from '../pages/sign-in-pages.ts';
-import { ownClientId } from './authorization-server.ts';
+import { ownClientId } from './clients.ts';
 import { askProvider } from './outside.ts';
 import { planScope } from './scope.ts';
 
@@ -34,6 +34,16 @@ function headerLines(ctx: Context, name: string): string[] {
   return [ctx.res.getHeader(name) ?? []].flat().map(String);
 }
 
+/** Parameters of OpenID Connect mean nothing here and are ignored (RFC 6749 section 3.1), where oidc-provider refuses them. */
+const openIdParameters = new Set([
+  'nonce',
+  'max_age',
+  'acr_values',
+  'claims',
+  'claims_locales',
+  'id_token_hint',
+]);
+
 /** What is refused on a page of ours before oidc-provider would answer it with a redirect, and the default scope. */
 function checkRequest(ctx: Context): void {
   const { response_type, response_mode, client_id, scope } = ctx.query;
@@ -41,9 +51,9 @@ function checkRequest(ctx: Context): void {
   if (response_mode !== undefined && response_mode !== 'query')
     throw new AuthorizeRefusal('unsupported_response_mode');
   if (client_id === ownClientId) throw new AuthorizeRefusal('invalid_client');
-  if (Array.isArray(scope)) return;
-  const planned = planScope(scope);
-  if (planned.length > 0) ctx.query = { ...ctx.query, scope: planned.join(' ') };
+  const kept = Object.entries(ctx.query).filter(([name]) => !openIdParameters.has(name));
+  const planned = Array.isArray(scope) ? [] : planScope(scope);
+  ctx.query = { ...Object.fromEntries(kept), ...(planned.length > 0 && { scope: planned.join(' ') }) };
 }
 
 /** A request that must not even be answered with a redirect. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ownClientId } from './authorization-server.ts';
+import { ownClientId } from './clients.ts';
 import { fieldOf, locationOf, TestBrowser } from './test-browser.ts';
 import { decideAtX, requestToken, signInDirectly } from './test-flows.ts';
 import { ada, ben, everyScope, startWorld, type World } from './test-world.ts';

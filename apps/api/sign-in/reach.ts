@@ -9,7 +9,7 @@ export async function reach<T>(work: () => Promise<T>): Promise<T> {
     if (isNotRedis(cause)) throw cause;
     throw new ProblemError(
       'unavailable',
-      'Sign-in is not possible at the moment. Try again in a few seconds.',
+      'The server cannot read or store anything at the moment. Nothing was accepted; try again in a few seconds.',
       {
         retryAfterSeconds: 5,
         cause,

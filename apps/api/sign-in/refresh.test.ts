@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ownClientId } from './authorization-server.ts';
+import { ownClientId } from './clients.ts';
 import { exchangeAsGpt, gptRequest, requestToken, signInDirectly, signInThrough } from './test-flows.ts';
 import { ada, everyScope, gpt, startWorld, type World } from './test-world.ts';
 

@@ -134,6 +134,6 @@ function signInRoutes({
     ['/oauth/token', { POST: endpoints.standard }],
     ['/oauth/revoke', { POST: endpoints.standard }],
     ['/oauth/refresh', { POST: endpoints.refresh }],
-    ['/.well-known/oauth-authorization-server', { GET: metadata }],
+    ['/.well-known/oauth-authorization-server', { GET: metadata, HEAD: metadata }],
   ]);
 }

@@ -4,8 +4,8 @@ import type { Context } from 'koa';
 import type { Provider } from 'oidc-provider';
 import type { Log } from '#libs/log/log.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
-import { ownClientId, ownRedirectUri } from './authorization-server.ts';
 import { BodyError, type Parameters, readParameters } from './body.ts';
+import { ownClientId, ownRedirectUri } from './clients.ts';
 import type { SignInLimits } from './limits.ts';
 import { askProvider } from './outside.ts';
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ownClientId } from './authorization-server.ts';
+import { ownClientId } from './clients.ts';
 import { fieldOf, locationOf, TestBrowser } from './test-browser.ts';
 import {
   decideAtX,

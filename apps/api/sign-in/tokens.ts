@@ -1,5 +1,6 @@
 import type { Provider } from 'oidc-provider';
-import { type Audiences, ownClientId, ownRedirectUri } from './authorization-server.ts';
+import type { Audiences } from './authorization-server.ts';
+import { ownClientId, ownRedirectUri } from './clients.ts';
 import type { OidcStore } from './oidc-store.ts';
 import { grantedScope } from './scope.ts';
 
