@@ -124,7 +124,7 @@ describe.skipIf(!hasChromium)('the pages in a real browser (Chromium, where it i
       response.end(await picture.toBuffer());
     });
     await page.getByLabel('Text').fill('Followed live');
-    await page.getByLabel('or its address').fill(system.mediaHost.url('/slow.png'));
+    await page.getByLabel('Or its address').fill(system.mediaHost.url('/slow.png'));
     await page.getByRole('button', { name: 'Post', exact: true }).click();
     await page.getByText('Being fetched').waitFor();
     await page.evaluate('window.neverReloaded = true');

@@ -111,7 +111,7 @@ ${elsewhere ? refusal.text : 'Look at what is marked below.'}</div>`
 ${draft.text}</textarea>${fault('text')}</div>
 <div class="field"><label for="media">Image, GIF or video</label>
 <input id="media" name="media" type="file" accept="image/*,video/mp4,video/quicktime"${attributes('media')}>${fault('media')}</div>
-<div class="field"><label for="media_url">or its address on the web</label>
+<div class="field"><label for="media_url">Or its address on the web</label>
 <input id="media_url" name="media_url" type="url" placeholder="https://" value="${draft.mediaUrl}"${attributes('media_url')}>${fault('media_url')}</div>
 <div class="field"><label for="alt_text">Description of the image</label>
 <input id="alt_text" name="alt_text" type="text" maxlength="1000" value="${draft.altText}"${attributes('alt_text')}>

@@ -2,7 +2,10 @@ import { type Html, html } from './html.ts';
 
 /** The little Markdown that our own documents use: headings, paragraphs, lists, `**strong**`, code, links. Pure. */
 export function renderMarkdown(text: string): Html {
-  const blocks = text.split(/\n{2,}/).filter((block) => block.trim() !== '');
+  const blocks = text
+    .split(/\n{2,}/)
+    .map((block) => block.trim())
+    .filter(Boolean);
   return html`${blocks.map(renderBlock)}`;
 }
 

@@ -55,7 +55,7 @@ ${refreshSeconds !== undefined && html`<noscript><meta http-equiv="refresh" cont
 ${trustedMarkup(`<style>${style}</style>`)}
 </head>
 <body>
-${banner && html`<header><a href="/">post-to-x</a></header>`}
+${banner && html`<header class="${wide ? 'wide' : ''}"><a href="/">post-to-x</a></header>`}
 <main class="${wide ? 'wide' : ''}">
 ${body}
 </main>

@@ -63,7 +63,7 @@ ${groups.map(
   ({ title, codes }) =>
     html`<section><h2>${title}</h2><ul class="rows">${codes.map(
       (code) =>
-        html`<li class="row"><a href="/problems/${code}">${problemKinds[code].title}</a> <code class="soft">${code}</code></li>`,
+        html`<li class="row loose"><a href="/problems/${code}">${problemKinds[code].title}</a> <code class="soft">${code}</code></li>`,
     )}</ul></section>`,
 )}`,
   };
@@ -98,9 +98,16 @@ export function refusalPage(problem: ProblemError, connectUrl: string): Page {
     status,
     banner: true,
     body: html`<h1>${title}</h1>
-<p>${problem.code === 'unauthorized' ? 'This page belongs to an X account. Connect yours, and you are brought back here.' : problem.detail}</p>
+<p>${inWordsForPeople(problem)}</p>
 <div class="actions">${reconnect && html`<a class="button main" href="${connectUrl}">Connect your X account</a>`}
 <a class="button" href="/">Start page</a></div>
-<p class="small"><br><a href="/problems/${problem.code}">More about this</a></p>`,
+<p class="small more"><a href="/problems/${problem.code}">More about this</a></p>`,
   };
+}
+
+/** Details speak to programs; two of them come up where people are. */
+function inWordsForPeople({ code, detail }: ProblemError): string {
+  if (code === 'unauthorized')
+    return 'This page belongs to an X account. Connect yours, and you are brought back here.';
+  return code === 'not_found' ? detail.replace(/ See \/openapi\.json.*$/, '') : detail;
 }
