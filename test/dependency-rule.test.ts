@@ -60,6 +60,8 @@ const partly: Readonly<Record<string, readonly string[]>> = {
 /** Where a package may be used: paths that begin so. Every package that runs in production stands here. */
 const homes: Readonly<Record<string, readonly string[]>> = {
   '@koa/router': ['apps/api/', 'apps/x-simulator/'],
+  '@modelcontextprotocol/node': ['apps/api/'],
+  '@modelcontextprotocol/server': ['apps/api/'],
   bullmq: ['libs/jobs/wake-up', 'apps/worker/', 'apps/api/operate'],
   'file-type': ['libs/media/'],
   ioredis: ['libs/', 'apps/api/', 'apps/worker/'],
@@ -87,7 +89,8 @@ interface Source {
 }
 
 /** Tests and what only they use (`test-….ts`, `…-rig.ts`) stand beside the code, and may use everything. */
-const isTest = (path: string) => /(\.test\.ts$|-rig\.ts$|\/test-[^/]+$|^test\/|^bench\/)/.test(path);
+const isTest = (path: string) =>
+  /(\.test\.ts$|-rig\.ts$|\/vault-process\.ts$|\/test-[^/]+$|^test\/|^bench\/)/.test(path);
 const folderOf = (path: string) => /^(apps|libs)\/[^/]+|^test|^bench/.exec(path)?.[0] ?? '';
 
 function importsOf({ text }: Source): string[] {
