@@ -34,7 +34,7 @@ const failure = (promise: Promise<unknown>) =>
 
 /** Another process asks for a token; `dieAt` is where it kills itself. */
 function startProcess(dieAt = '') {
-  const args = ['libs/accounts/vault-process.ts', JSON.stringify(rig.settings()), rig.accountId, dieAt];
+  const args = ['libs/accounts/test-vault-process.ts', JSON.stringify(rig.settings()), rig.accountId, dieAt];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit').then(([code, signal]) => code ?? signal);
   return { child, ended, printed: text(child.stdout) };

@@ -3,7 +3,6 @@
  */
 
 const megabyte = 1024 * 1024;
-const quarterHour = 15 * 60_000;
 const day = 24 * 60 * 60_000;
 
 /** What a post may hold (docs.x.com: Counting characters, Create Post, Media best practices). */
@@ -56,28 +55,6 @@ export function segmentBytesFor(totalBytes: number): number {
   if (totalBytes <= segments.max * segments.largeBytes) return segments.largeBytes;
   throw new RangeError(`X takes no upload of ${totalBytes} bytes in ${segments.max} segments`);
 }
-
-/** How often an endpoint may be called (docs.x.com, Rate limits), until X's headers say otherwise. */
-export const rateLimits = {
-  users_me: { perUser: { count: 75, windowMs: quarterHour }, perApp: null },
-  user_tweets: {
-    perUser: { count: 900, windowMs: quarterHour },
-    perApp: { count: 10_000, windowMs: quarterHour },
-  },
-  create_tweet: { perUser: { count: 100, windowMs: quarterHour }, perApp: { count: 10_000, windowMs: day } },
-  delete_tweet: { perUser: { count: 50, windowMs: quarterHour }, perApp: null },
-  initialize: { perUser: { count: 1875, windowMs: quarterHour }, perApp: { count: 180_000, windowMs: day } },
-  append: { perUser: { count: 1875, windowMs: quarterHour }, perApp: { count: 180_000, windowMs: day } },
-  finalize: { perUser: { count: 1875, windowMs: quarterHour }, perApp: { count: 180_000, windowMs: day } },
-  media_status: {
-    perUser: { count: 1000, windowMs: quarterHour },
-    perApp: { count: 100_000, windowMs: day },
-  },
-  media_metadata: {
-    perUser: { count: 500, windowMs: quarterHour },
-    perApp: { count: 50_000, windowMs: day },
-  },
-} as const;
 
 /** What X bills for a call, in US dollars (docs.x.com, Pricing). */
 export interface Prices {
