@@ -1,8 +1,6 @@
-import { startWorker, type WorkerTimings } from '#apps/worker/start-worker.ts';
+import { startWorker } from '#apps/worker/start-worker.ts';
 import { runApp } from '#libs/run-app/run-app.ts';
-
-/** As a worker's own, but short, so that tests see within seconds what production sees within half a minute. */
-const quickTimings: WorkerTimings = { lockMs: 6000, stalledEveryMs: 1500, sweepEveryMs: 1000 };
+import { quickTimings } from './quick-timings.ts';
 
 await runApp({
   role: 'worker',

@@ -10,7 +10,7 @@ export interface RelayRule {
   /** `request`: before Redis sees it. `reply`: Redis has done it, and the client does not know yet. */
   readonly at: 'request' | 'reply';
   /** Afterwards: pass it on (the default), or lose it along with its connection. */
-  readonly then?: 'pass' | 'lose';
+  readonly afterwards?: 'pass' | 'lose';
   /** Awaited before anything goes on. */
   readonly act?: () => void | Promise<void>;
 }
@@ -121,7 +121,7 @@ function relay(client: Socket, redis: Socket, { take, putBack, idle }: Wire): vo
     if (due?.rule.at === 'request') {
       await due.rule.act?.();
       due.played.resolve();
-      if (due.rule.then === 'lose') return void client.destroy();
+      if (due.rule.afterwards === 'lose') return void client.destroy();
     }
     redis.write(command);
   });
@@ -134,7 +134,7 @@ function relay(client: Socket, redis: Socket, { take, putBack, idle }: Wire): vo
       else {
         await due.rule.act?.();
         due.played.resolve();
-        if (due.rule.then === 'lose') return void client.destroy();
+        if (due.rule.afterwards === 'lose') return void client.destroy();
       }
     }
     client.write(reply);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type RunningApi, startApi } from '#apps/api/start-api.ts';
-import { type RunningWorker, startWorker } from '#apps/worker/start-worker.ts';
+import { type RunningWorker, startWorker, type WorkerTimings } from '#apps/worker/start-worker.ts';
 import type { SimulatorOptions } from '#apps/x-simulator/settings.ts';
 import { type Simulator, startSimulator } from '#apps/x-simulator/simulator.ts';
 import { loadConfig } from '#libs/config/config.ts';
@@ -22,6 +22,7 @@ interface SystemOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Workers inside this process; tests that kill workers start processes of their own instead. */
   readonly workers?: number;
+  readonly timings?: WorkerTimings;
 }
 
 export type System = Awaited<ReturnType<typeof startSystem>>;
@@ -54,7 +55,7 @@ export async function startSystem(options: SystemOptions = {}) {
   const api: RunningApi = stack.use(await startApi(config, log));
   const workers: RunningWorker[] = [];
   for (let count = 0; count < (options.workers ?? 1); count++)
-    workers.push(stack.use(await startWorker(config, log)));
+    workers.push(stack.use(await startWorker(config, log, options.timings)));
   const resources = stack.move();
   return {
     url: api.url,
@@ -181,7 +182,13 @@ export async function startProcess(
 ): Promise<TestProcess> {
   const script = join(import.meta.dirname, programs[app]);
   const child = spawn(process.execPath, [script], {
-    env: { PATH: process.env.PATH ?? '', ...environment, LOG_LEVEL: 'info' },
+    env: {
+      PATH: process.env.PATH ?? '',
+      // Compiling is most of what a start costs, and tests start many.
+      NODE_COMPILE_CACHE: join(import.meta.dirname, '../node_modules/.cache/node-compile'),
+      ...environment,
+      LOG_LEVEL: 'info',
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const output: string[] = [];

@@ -1,30 +1,227 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { ask, create, type Rig, settled, startRig, timeline } from './rig.ts';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+import { noise } from '#libs/media/test-pictures.ts';
+import { startRedisRelay } from '../redis-relay.ts';
+import type { Session } from '../system.ts';
+import { append, ask, create, type Rig, settled, startRig, timeline, until } from './rig.ts';
 
-let rig: Rig;
-beforeAll(async () => {
-  rig = await startRig();
-});
-afterEach(() => rig.simulator.faults.clear());
-afterAll(() => rig[Symbol.asyncDispose]());
+const picture = noise(1100, 900).png().toBuffer();
 
-describe('a worker killed while it sends', () => {
+/** Moves as they pass on the wire to Redis. */
+const beginSend = '"to":"sending"';
+const recordPublished = '"to":"published"';
+
+describe.concurrent('a worker killed while it sends', () => {
   it.each(['committed', 'half-answered'] as const)(
     'after X has created the post, with the answer %s: there is one post, and the job is published with its id',
     async (point) => {
+      await using rig = await startRig();
       const session = await rig.account();
       const hold = rig.simulator.faults.hold(create, point);
       const doomed = await rig.worker();
       const asked = await ask(session);
       await hold.reached;
+      const starting = rig.worker();
       doomed.kill('SIGKILL');
       await doomed.exited;
       expect(rig.tweetsOf(session)).toHaveLength(1);
-      await using _heir = await rig.worker();
+      await using _heir = await starting;
       const job = await settled(rig, asked);
       expect(job).toMatchObject({ status: 'published', tweet_id: rig.tweetsOf(session)[0]?.id, attempts: 1 });
       expect(rig.requests(session, create)).toHaveLength(1);
       expect(rig.requests(session, timeline).length).toBeGreaterThan(0);
     },
   );
+
+  it('after the intent is stored and before it connects: X sees one request, made when the post is surely absent', async () => {
+    await using rig = await startRig();
+    const session = await rig.account();
+    await using relay = await startRedisRelay(rig.redis.port);
+    const doomed = await rig.worker({ REDIS_URL: relay.url });
+    const killed = relay.once({
+      command: beginSend,
+      at: 'reply',
+      afterwards: 'lose',
+      act: () => doomed.kill('SIGKILL'),
+    });
+    const asked = await ask(session);
+    await killed;
+    await doomed.exited;
+    const deadAt = Date.now();
+    expect(rig.requests(session, create)).toHaveLength(0);
+    await using _heir = await rig.worker();
+    await until(rig, asked, (job) => job.status === 'confirming');
+    const job = await settled(rig, asked);
+    expect(job).toMatchObject({ status: 'published', attempts: 2 });
+    const [only, ...others] = rig.requests(session, create);
+    expect(others).toEqual([]);
+    expect(only?.receivedAt).toBeGreaterThan(deadAt + 2000);
+    expect(rig.requests(session, timeline).length).toBeGreaterThanOrEqual(2);
+  });
+
+  it('after X has answered 201 and before the outcome is stored: no second request, the id is found by reading', async () => {
+    await using rig = await startRig();
+    const session = await rig.account();
+    await using relay = await startRedisRelay(rig.redis.port);
+    const doomed = await rig.worker({ REDIS_URL: relay.url });
+    const killed = relay.once({
+      command: recordPublished,
+      at: 'request',
+      afterwards: 'lose',
+      act: () => doomed.kill('SIGKILL'),
+    });
+    const asked = await ask(session);
+    await killed;
+    await doomed.exited;
+    await using _heir = await rig.worker();
+    const job = await settled(rig, asked);
+    expect(job).toMatchObject({ status: 'published', tweet_id: rig.tweetsOf(session)[0]?.id });
+    expect(rig.requests(session, create)).toHaveLength(1);
+  });
 });
+
+describe.concurrent('a worker killed while it uploads', () => {
+  it.each([
+    ['before X keeps it', 'read'],
+    ['after X has kept it', 'committed'],
+  ] as const)(
+    'at a segment in the middle, %s: the post is published with the whole picture',
+    async (_, point) => {
+      await using rig = await startRig();
+      const session = await rig.account();
+      const hold = rig.simulator.faults.hold(append, point, { nth: 2 });
+      const doomed = await rig.worker();
+      const asked = await ask(session, { media_url: await givePicture(rig) });
+      await hold.reached;
+      const starting = rig.worker();
+      doomed.kill('SIGKILL');
+      await doomed.exited;
+      rig.simulator.faults.clear();
+      await using _heir = await starting;
+      expect(await settled(rig, asked)).toMatchObject({ status: 'published' });
+      await expectWholePicture(rig, session);
+    },
+  );
+
+  it('again and again at the same step: given up after three starts, and other jobs are untouched', async () => {
+    await using rig = await startRig();
+    const session = await rig.account();
+    const other = await rig.account();
+    const tries: PromiseWithResolvers<void>[] = [];
+    rig.mediaHost.pages.set('/never.png', () => tries.at(-1)?.resolve());
+    tries.push(Promise.withResolvers());
+    let worker = await rig.worker();
+    const asked = await ask(session, { media_url: rig.mediaHost.url('/never.png') });
+    for (let round = 1; round <= 3; round++) {
+      await tries.at(-1)?.promise;
+      tries.push(Promise.withResolvers());
+      const harmless = await ask(other);
+      expect(await settled(rig, harmless)).toMatchObject({ status: 'published' });
+      const starting = rig.worker();
+      worker.kill('SIGKILL');
+      worker = await starting;
+    }
+    await using _last = worker;
+    expect(await settled(rig, asked)).toMatchObject({ status: 'failed', error: { code: 'internal_error' } });
+    expect(rig.mediaHost.requests.filter((path) => path === '/never.png')).toHaveLength(3);
+  }, 120_000);
+});
+
+describe.concurrent('a worker told to stop', () => {
+  it.each(['read', 'committed', 'half-answered'] as const)(
+    'while its request is at X (%s) awaits the answer, records it and ends with 0',
+    async (point) => {
+      await using rig = await startRig();
+      const session = await rig.account();
+      const hold = rig.simulator.faults.hold(create, point);
+      const worker = await rig.worker();
+      const asked = await ask(session);
+      await hold.reached;
+      worker.kill('SIGTERM');
+      await line(worker.output, worker, 'Stopping');
+      hold.release();
+      expect(await worker.exited).toEqual({ code: 0, signal: null });
+      expect(await settled(rig, asked)).toMatchObject({ status: 'published', attempts: 1 });
+      expect(rig.requests(session, timeline)).toHaveLength(0);
+    },
+  );
+
+  it('in the middle of an upload ends with 0, and the next worker goes on', async () => {
+    await using rig = await startRig();
+    const session = await rig.account();
+    const hold = rig.simulator.faults.hold(append, 'read', { nth: 2 });
+    const worker = await rig.worker();
+    const asked = await ask(session, { media_url: await givePicture(rig) });
+    await hold.reached;
+    worker.kill('SIGTERM');
+    expect(await worker.exited).toEqual({ code: 0, signal: null });
+    rig.simulator.faults.clear();
+    await using _next = await rig.worker();
+    expect(await settled(rig, asked)).toMatchObject({ status: 'published', attempts: 1 });
+    await expectWholePicture(rig, session);
+  });
+
+  it('while it waits for a media host ends with 0, and the next worker goes on', async () => {
+    await using rig = await startRig();
+    const session = await rig.account();
+    const asking = Promise.withResolvers<void>();
+    await givePicture(rig, '/slow.png');
+    rig.mediaHost.pages.set('/slow.png', () => asking.resolve());
+    const worker = await rig.worker();
+    const asked = await ask(session, { media_url: rig.mediaHost.url('/slow.png') });
+    await asking.promise;
+    worker.kill('SIGTERM');
+    expect(await worker.exited).toEqual({ code: 0, signal: null });
+    rig.mediaHost.pages.delete('/slow.png');
+    await using _next = await rig.worker();
+    expect(await settled(rig, asked)).toMatchObject({ status: 'published' });
+  });
+});
+
+describe.concurrent('a worker frozen between the intent and the request', () => {
+  it('does not send when it wakes, as another worker has done it meanwhile', async () => {
+    await using rig = await startRig();
+    const session = await rig.account();
+    await using relay = await startRedisRelay(rig.redis.port);
+    await using sleeper = await rig.worker({ REDIS_URL: relay.url });
+    const frozen = relay.once({ command: beginSend, at: 'reply', act: () => sleeper.kill('SIGSTOP') });
+    const asked = await ask(session);
+    await frozen;
+    await using _other = await rig.worker();
+    expect(await settled(rig, asked)).toMatchObject({ status: 'published' });
+    // What a worker that finds itself too late writes down: nothing was sent.
+    const noticed = relay.once({ command: '"to":"ready"', at: 'reply' });
+    sleeper.kill('SIGCONT');
+    await noticed;
+    expect(rig.requests(session, create)).toHaveLength(1);
+    expect(rig.tweetsOf(session)).toHaveLength(1);
+  });
+});
+
+async function givePicture(rig: Rig, path = '/noise.png'): Promise<string> {
+  rig.mediaHost.files.set(path, await picture);
+  return rig.mediaHost.url(path);
+}
+
+async function expectWholePicture(rig: Rig, session: Session): Promise<void> {
+  const [tweet] = rig.tweetsOf(session);
+  const media = rig.simulator.state.media.get(tweet?.mediaIds[0] ?? '');
+  const kept = await sharp(await readFile(media?.path ?? ''))
+    .raw()
+    .toBuffer();
+  const given = await sharp(await picture)
+    .raw()
+    .toBuffer();
+  expect(kept.equals(given)).toBe(true);
+}
+
+/** Waits for a line of a process. */
+async function line(
+  output: string[],
+  { child }: { child: { stdout: NodeJS.ReadableStream | null } },
+  words: string,
+): Promise<void> {
+  while (!output.some((text) => text.includes(words))) await once(child.stdout ?? process.stdin, 'data');
+}
