@@ -8,7 +8,8 @@ export type ImageFormat = 'jpeg' | 'png' | 'webp' | 'avif';
 export type VideoFormat = 'mp4' | 'mov' | 'webm' | 'mkv' | 'mpegts';
 export type MediaFormat = ImageFormat | 'gif' | VideoFormat;
 
-const headBytes = 4100;
+/** How much of a file is looked at to say what it is. */
+export const headBytes = 4100;
 
 const formats: Readonly<Record<string, MediaFormat>> = {
   jpg: 'jpeg',
@@ -77,7 +78,7 @@ export async function formatOf(head: Uint8Array): Promise<{ format: MediaFormat 
 async function binaryFormat(head: Uint8Array): Promise<string> {
   // The detector looks beyond the magic number of some formats and stumbles over made-up ones.
   const found = await fileTypeFromBuffer(head).catch(() => undefined);
-  return found?.ext ?? '';
+  return found?.ext ?? (/^(II\*\0|MM\0\*)/.test(Buffer.from(head).toString('latin1', 0, 4)) ? 'tif' : '');
 }
 
 /** The detector goes by the major brand; many AVIF files only name `avif` among the compatible ones. */
@@ -97,5 +98,5 @@ function textFormat(head: Uint8Array): string | undefined {
     return 'playlist';
   if (!text.startsWith('<')) return undefined;
   if (/<mpd[\s>]|<smoothstreamingmedia|<asx[\s>]/.test(text)) return 'playlist';
-  return /<svg[\s>:]/.test(text) || text.includes('<!doctype svg') ? 'svg' : 'html';
+  return /<(\w+:)?svg[\s>/]/.test(text) || text.includes('<!doctype svg') ? 'svg' : 'html';
 }

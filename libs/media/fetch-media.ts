@@ -8,6 +8,7 @@ import {
   type ResolveName,
   type Timeouts,
 } from './guarded-agent.ts';
+import { type JudgeHead, judgedBody } from './judge-head.ts';
 import { readHosts } from './media-url.ts';
 import { createPace, type Pace, type PaceLimits } from './pace.ts';
 import { type Destination, type Room, saveBody } from './save-body.ts';
@@ -39,6 +40,8 @@ export interface FetchOptions {
   /** Room on disk to be asked for; without it, the disk itself is the limit. */
   readonly room?: Room | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Looks at the first bytes, to end the download early or to lower its limit. */
+  readonly judge?: JudgeHead | undefined;
   /** Called after `bytes` are in the file, so that they can be read there; `totalBytes` is what the host stated. */
   readonly onProgress?: (bytes: number, totalBytes: number | null) => void;
 }
@@ -103,11 +106,12 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
   }
 
   return {
-    async fetch(url, { file, maxBytes, room, signal, onProgress }) {
+    async fetch(url, { file, maxBytes, room, judge, signal, onProgress }) {
       const destination: Destination = { file, room, admittedBytes: 0, usedBytes: 0 };
       let saved = { sha256: '', bytes: 0 };
       const receive = async (answer: Answer, pace: Pace) => {
-        saved = await saveBody(answer.body, answer.totalBytes, destination, (bytes) => {
+        const body = judge ? judgedBody(answer.body, answer.totalBytes, judge) : answer.body;
+        saved = await saveBody(body, answer.totalBytes, destination, (bytes) => {
           pace.reached(bytes);
           onProgress?.(bytes, answer.totalBytes);
         });

@@ -4,44 +4,52 @@ export interface QualityRange {
   readonly worst: number;
 }
 
+interface Point {
+  readonly quality: number;
+  readonly bytes: number;
+}
+
+const mostAsked = 7;
+/** A quality that fills this much of the room is good enough. */
+const enough = 0.9;
+/** The usual curve: half the bytes every 25 steps. */
+const usualSlope = Math.log(2) / 25;
+
 /**
- * The highest quality at which `estimate` (bytes at a quality, growing with it) stays within `maxBytes`; the worst one
- * when none does. Asks at most seven times, twice when the best one fits or the curve is as steep as usual.
+ * The highest quality at which `estimate` (bytes at a quality, growing with it) stays within `maxBytes`, or one that
+ * fills nine tenths of it; the worst one when none does. Asks at most seven times, once when the best one fits, twice
+ * or three times as a rule.
  */
 export async function findQuality(
   estimate: (quality: number) => Promise<number>,
   maxBytes: number,
   { best, worst }: QualityRange,
 ): Promise<number> {
-  let high = { quality: best, bytes: await estimate(best) };
+  let high: Point = { quality: best, bytes: await estimate(best) };
   if (high.bytes <= maxBytes || best <= worst) return best;
-  // Below the range, as if the curve were straight in the logarithm and fell by half every 25 steps.
-  let low = { quality: worst - 1, bytes: high.bytes * 0.5 ** ((best - worst + 1) / 25) };
-  let fitting: number | null = null;
-  for (let asked = 1; asked < 7 && high.quality - low.quality > 1; asked += 1) {
-    const quality = between(low, high, maxBytes);
-    const bytes = await estimate(quality);
-    if (bytes <= maxBytes) {
-      fitting = quality;
-      low = { quality, bytes };
-      if (bytes >= maxBytes * 0.9) break;
-    } else {
-      high = { quality, bytes };
-      low = fitting === null ? { ...low, bytes: Math.min(low.bytes, bytes / 2) } : low;
-    }
+  let low: Point | null = null;
+  let slope = usualSlope;
+  for (let asked = 1; asked < mostAsked; asked += 1) {
+    const floor: number = low?.quality ?? worst - 1;
+    if (high.quality - floor <= 1) break;
+    // A curve that is not straight is not chased for ever.
+    const quality = asked < 4 ? meet(high, slope, maxBytes, floor) : Math.ceil((floor + high.quality) / 2);
+    const point = { quality, bytes: await estimate(quality) };
+    slope = slopeOf(point, point.bytes > maxBytes || low === null ? high : low) ?? slope;
+    if (point.bytes > maxBytes) high = point;
+    else if (point.bytes >= maxBytes * enough) return quality;
+    else low = point;
   }
-  return fitting ?? worst;
+  return low?.quality ?? worst;
 }
 
-interface Point {
-  readonly quality: number;
-  readonly bytes: number;
+/** Where a straight line through `from`, bytes taken as logarithm, meets `bytes`; strictly between floor and `from`. */
+function meet(from: Point, slope: number, bytes: number, floor: number): number {
+  const quality = Math.floor(from.quality - Math.log(from.bytes / bytes) / slope);
+  return Math.min(from.quality - 1, Math.max(floor + 1, quality));
 }
 
-/** Where the line through two points, bytes taken as logarithm, meets `bytes`: a whole quality strictly between them. */
-function between(low: Point, high: Point, bytes: number): number {
-  const rise = Math.log(high.bytes / low.bytes);
-  const part = rise > 0 ? Math.log(bytes / low.bytes) / rise : 0.5;
-  const quality = Math.floor(low.quality + Math.min(1, Math.max(0, part)) * (high.quality - low.quality));
-  return Math.min(high.quality - 1, Math.max(low.quality + 1, quality));
+function slopeOf(one: Point, other: Point): number | null {
+  const slope = Math.log(one.bytes / other.bytes) / (one.quality - other.quality);
+  return Number.isFinite(slope) && slope > 0 ? slope : null;
 }

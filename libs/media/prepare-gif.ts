@@ -20,7 +20,7 @@ export async function prepareGif(file: string, gif: GifInspection, work: Work): 
   };
   if (plan.act === 'pass') {
     await verify(file);
-    return await describe(file, 'gif', 'gif', null);
+    return await describe(file, 'gif', 'gif', null, work.sha256);
   }
   const output = outputFor(file, 'gif', work);
   await work.room?.grow(gif.bytes);

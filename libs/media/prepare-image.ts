@@ -35,7 +35,7 @@ export async function prepareImage(file: string, image: ImageInspection, work: W
     work.images.run({ act: 'verify', file: path, format, maxPixels, pages: 1 }, work.signal);
   if (plan.act === 'pass') {
     await verify(file);
-    return await describe(file, 'image', format, null);
+    return await describe(file, 'image', format, null, work.sha256);
   }
   const output = outputFor(file, 'image', work);
   await work.room?.grow(image.bytes);

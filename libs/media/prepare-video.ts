@@ -9,7 +9,7 @@ import { defaultFfmpeg, FfmpegMissingError, transcode } from './transcode.ts';
 export async function prepareVideo(file: string, video: VideoInspection, work: Work): Promise<PreparedMedia> {
   const plan = planVideo(video, work.limits.video);
   if (plan.act === 'refuse') throw new ProblemError(plan.code, plan.detail);
-  if (plan.act === 'pass') return await describe(file, 'video', video.format, null);
+  if (plan.act === 'pass') return await describe(file, 'video', video.format, null, work.sha256);
   const output = outputFor(file, 'mp4', work);
   await work.room?.grow(Math.min(work.limits.video.maxBytes, 2 * video.bytes));
   return await removeIfFailed(output, async () => {

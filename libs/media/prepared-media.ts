@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { MediaFormat } from './detect-format.ts';
 import type { ImagePool } from './image-pool.ts';
@@ -26,6 +27,8 @@ export interface PrepareOptions {
   readonly outputFolder: string;
   readonly limits?: MediaLimits;
   readonly signal?: AbortSignal | undefined;
+  /** SHA-256 of the input in hex, where it is known from its download: it is not read again then. */
+  readonly sha256?: string | undefined;
   /** Hears how far it is, in percent from 0 to 100. */
   readonly onProgress?: (percent: number) => void;
   /** Room on disk to be asked for before a changed file is written; without it, the disk itself is the limit. */
@@ -55,22 +58,25 @@ const mediaTypes: Partial<Record<MediaFormat, string>> = {
   mov: 'video/quicktime',
 };
 
-/** Hashes the finished file and describes it. */
+/** Describes the finished file, hashed unless its hash is known. */
 export async function describe(
   path: string,
   kind: PreparedMedia['kind'],
   format: MediaFormat,
   note: string | null,
+  knownSha256?: string,
 ): Promise<PreparedMedia> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  for await (const piece of createReadStream(path)) {
-    hash.update(piece);
-    bytes += piece.length;
-  }
   const mediaType = mediaTypes[format];
   if (mediaType === undefined) throw new TypeError(`X takes no ${format}`);
-  return { path, sha256: hash.digest('hex'), bytes, kind, mediaType, mediaCategory: `tweet_${kind}`, note };
+  const { size: bytes } = await stat(path);
+  const sha256 = knownSha256 ?? (await hashOf(path));
+  return { path, sha256, bytes, kind, mediaType, mediaCategory: `tweet_${kind}`, note };
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of createReadStream(path, { highWaterMark: 256 * 1024 })) hash.update(piece);
+  return hash.digest('hex');
 }
 
 /** Parts of a change as one sentence; null when there are none. */
