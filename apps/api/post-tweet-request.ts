@@ -1,46 +1,10 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { type MediaSource, type Order, type PostOrder, replySettings } from '#libs/jobs/order.ts';
 import type { FieldError } from '#libs/problem/problem.ts';
+import { postFields, threadFields } from './post-tweet-schema.ts';
 
 const mostFiles = 10;
 const usedFiles = 4;
-
-const text = z
-  .string('Must be a string.')
-  .refine(
-    (value) => value.isWellFormed() && !value.includes('\0'),
-    'Must be valid Unicode text without NUL.',
-  );
-const texts = z.array(text, 'Must be an array of strings.');
-const time = z.string('Must be a time as in 2026-11-22T09:00:00Z.');
-const flag = z.boolean('Must be true or false.');
-const file = z.looseObject(
-  { id: text.optional(), name: text.nullish(), mime_type: text.nullish(), download_link: text },
-  'The file did not arrive. Attach it again: it comes as an object with a download_link.',
-);
-
-/** The types of the fields of `PostTweetRequest` and `ThreadItem` in openapi.yaml; their rules are judged later. */
-const threadFields = { text, media_url: text, media_urls: texts, media_ids: texts, alt_texts: texts };
-const fields = {
-  ...threadFields,
-  openaiFileIdRefs: z.array(file, 'Must be an array of files.'),
-  thread: z.array(z.unknown(), 'Must be an array of posts.'),
-  reply_to_tweet_id: text,
-  quote_tweet_id: text,
-  poll: z.strictObject(
-    { options: texts, duration_minutes: z.int('Must be a whole number.') },
-    'Must be an object with options and duration_minutes.',
-  ),
-  reply_settings: text,
-  community_id: text,
-  made_with_ai: flag,
-  paid_partnership: flag,
-  publish_at: time,
-  expires_at: time,
-  request_id: text,
-  allow_duplicate: flag,
-  wait_seconds: z.number('Must be a number.'),
-};
 
 type Fields<T extends Record<string, z.ZodType>> = { [Name in keyof T]?: z.infer<T[Name]> };
 
@@ -60,7 +24,7 @@ export interface ReadRequest {
 export function readPostTweetRequest(body: unknown): ReadRequest {
   const malformed: FieldError[] = [];
   const broken: FieldError[] = [];
-  const given = readFields(body, fields, '', malformed);
+  const given = readFields(body, postFields, '', malformed);
   const first = toPost(given, '', broken, toFiles(given.openaiFileIdRefs, broken));
   const thread = (given.thread ?? []).map((item, index) => {
     const at = `thread[${index}].`;
@@ -169,7 +133,7 @@ function toPost(
 }
 
 function toFiles(
-  refs: z.infer<typeof fields.openaiFileIdRefs> | undefined,
+  refs: z.infer<typeof postFields.openaiFileIdRefs> | undefined,
   broken: FieldError[],
 ): MediaSource[] {
   if (!refs) return [];
