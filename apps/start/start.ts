@@ -69,9 +69,9 @@ export async function startAll({ config, environment, print, signal }: StartOpti
   const x = simulatorUrl === null ? {} : sandboxVariables(simulatorUrl, config);
   const common = { ...secrets, REDIS_URL: redisUrl, ...x };
   const firstPort = await choosePort(config.http.port, dataDir);
-  const api = run('api', 'api', (url) => ({ ...common, PORT: url ? new URL(url).port : String(firstPort) }));
+  const api = run('api', 'api', (url) => ({ ...common, PORT: url ? portOf(url) : String(firstPort) }));
   run('worker', 'worker', () => common, false);
-  const { port } = new URL(await api.listening);
+  const port = portOf(await api.listening);
   await rememberPort(Number(port), dataDir);
   await waitUntilReady({ url: `http://${localName(config.http.host)}:${port}`, say, signal });
   const running = stack.move();
@@ -156,6 +156,11 @@ function sandboxVariables(simulatorUrl: string, config: Config): Variables {
 
 function isEverywhere(host: string): boolean {
   return host === '0.0.0.0' || host === '::';
+}
+
+/** A URL leaves the usual port out. */
+function portOf(url: string): string {
+  return new URL(url).port || '80';
 }
 
 /** Where a server that listens on `host` is reached from here. */
