@@ -10,6 +10,7 @@ const nothingOfOurs = [] as const;
 /** Who may import whom, by folder; a folder may always import itself. */
 const allowed: Readonly<Record<string, readonly string[] | typeof all>> = {
   'apps/start': all,
+  'apps/client': nothingOfOurs,
   'apps/demo': ['apps/start', 'libs/config'],
   'apps/api': [
     ...['libs/accounts', 'libs/config', 'libs/jobs', 'libs/log', 'libs/media', 'libs/problem', 'libs/redis'],

@@ -1,0 +1,23 @@
+import { spawn } from 'node:child_process';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { openCredentials } from './credentials.ts';
+import { runClient } from './run.ts';
+
+const openers: Partial<Record<NodeJS.Platform, readonly [string, ...string[]]>> = {
+  darwin: ['open'],
+  win32: ['rundll32', 'url.dll,FileProtocolHandler'],
+};
+
+process.exitCode = await runClient({
+  argv: process.argv.slice(2),
+  credentials: openCredentials(process.env.XDG_CONFIG_HOME || join(homedir(), '.config')),
+  screen: { write: (text) => process.stdout.write(text), redraws: process.stdout.isTTY === true },
+  openUrl(url) {
+    const [command, ...before] = openers[process.platform] ?? ['xdg-open'];
+    // Where there is no browser the address has been printed.
+    spawn(command, [...before, url], { stdio: 'ignore', detached: true })
+      .on('error', () => {})
+      .unref();
+  },
+});
