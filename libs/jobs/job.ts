@@ -110,6 +110,8 @@ export interface Observation {
   readonly absentReads: number;
   /** Reads that X refused or did not answer, in a row. */
   readonly refusedReads: number;
+  /** When the last of them began. */
+  readonly refusedAt: number | null;
   /** X refused the post as a duplicate: one good look tells whether the other one is ours. */
   readonly duplicate: boolean;
 }

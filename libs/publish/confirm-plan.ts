@@ -8,20 +8,22 @@ export type ConfirmStep =
   /** X has refused to show it for too long. */
   | { readonly kind: 'give_up' };
 
-const refusedForMs = 15 * 60 * 1000;
+/** The window that all waits below are made for: 60 s, or less where `confirmAfterMs` is less. */
+const usualMs = 60_000;
 
 export const noObservation: Observation = {
   firstAbsentAt: null,
   lastAbsentAt: null,
   absentReads: 0,
   refusedReads: 0,
+  refusedAt: null,
   duplicate: false,
 };
 
 /**
  * When to read next, or what the reads so far prove. At +2 s and +15 s only a find counts; absent needs two good
- * reads at least 30 s apart, the last not before `confirmAfterMs` after the intent. A shorter `confirmAfterMs`
- * shortens all of them alike. Times are epoch ms.
+ * reads at least 30 s apart, the last not before `confirmAfterMs` after the intent. Reads that X refuses are repeated
+ * for 15 minutes. A shorter `confirmAfterMs` shortens all of this alike. Times are epoch ms.
  */
 export function planConfirm(
   { intentAt, confirmAfterMs, now }: { intentAt: number; confirmAfterMs: number; now: number },
@@ -37,11 +39,15 @@ export function planConfirm(
       return { kind: 'absent' };
   }
   if (seen.refusedReads > 0) {
-    if (now - intentAt > refusedForMs) return { kind: 'give_up' };
-    return { kind: 'read_at', at: now + Math.min(60_000, 5000 * 2 ** Math.min(seen.refusedReads - 1, 4)) };
+    const unit = Math.min(usualMs, confirmAfterMs);
+    if (now - intentAt > 15 * unit) return { kind: 'give_up' };
+    return {
+      kind: 'read_at',
+      at: (seen.refusedAt ?? now) + Math.min(unit, (unit / 12) * 2 ** (seen.refusedReads - 1)),
+    };
   }
   if (seen.duplicate) return { kind: 'read_at', at: now };
-  const scale = Math.min(1, confirmAfterMs / 60_000);
+  const scale = Math.min(1, confirmAfterMs / usualMs);
   const early = [intentAt + 2000 * scale, intentAt + 15_000 * scale];
   const next = early.find((at) => at > (lastAbsentAt ?? 0) && seen.absentReads < early.indexOf(at) + 1);
   if (next !== undefined) return { kind: 'read_at', at: next };
@@ -59,7 +65,13 @@ export function withAbsentRead(seen: Observation, now: number): Observation {
     lastAbsentAt: now,
     absentReads: seen.absentReads + 1,
     refusedReads: 0,
+    refusedAt: null,
   };
+}
+
+/** Counts a read that X refused or left unanswered. `now`: when it began. */
+export function withRefusedRead(seen: Observation, now: number): Observation {
+  return { ...seen, refusedReads: seen.refusedReads + 1, refusedAt: now };
 }
 
 /** The most attempts on one post that may each have created it. */

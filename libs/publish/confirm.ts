@@ -3,7 +3,14 @@ import { redisNow } from '#libs/jobs/job-record.ts';
 import type { MoveFacts } from '#libs/jobs/job-store.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import type { XTweet } from '#libs/x-api/x-api.ts';
-import { nextObservation, noObservation, planAbsent, planConfirm, withAbsentRead } from './confirm-plan.ts';
+import {
+  nextObservation,
+  noObservation,
+  planAbsent,
+  planConfirm,
+  withAbsentRead,
+  withRefusedRead,
+} from './confirm-plan.ts';
 import { type ExpectedTweet, isOurs } from './match-tweet.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import { recordCreated } from './record-outcome.ts';
@@ -40,8 +47,7 @@ export async function confirm(deps: PublishDeps, job: Job, order: Order, owner: 
   }
   const look = await lookForPost(deps, job, order);
   if ('found' in look && look.found) return job.cursor + 1 < order.posts.length ? ownClock(now) : null;
-  const observation =
-    'refused' in look ? { ...seen, refusedReads: seen.refusedReads + 1 } : withAbsentRead(seen, now);
+  const observation = 'refused' in look ? withRefusedRead(seen, now) : withAbsentRead(seen, now);
   const next = plan(now, observation);
   const at = next.kind === 'read_at' ? Math.max(next.at, now + 1) : now;
   await note(deps, job, owner, observation, at);
