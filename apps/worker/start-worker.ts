@@ -79,7 +79,8 @@ async function createDeps(
   const x = stack.use(createXApi({ apiUrl: config.x.apiUrl }));
   const spool = stack.use(await openSpool(join(config.dataDir, 'spool'), sealer));
   const oauth = createXOAuth({ ...config.x, redirectUri: config.x.redirectUri ?? '' });
-  const vault = createTokenVault({ accounts: createAccountStore({ redis, sealer }), oauth, spool, redis });
+  const accounts = createAccountStore({ redis, sealer });
+  const vault = stack.use(createTokenVault({ accounts, oauth, spool, redis }));
   await vault.replaySpool();
   const mediaStore = createMediaStore({ dataDir: config.dataDir });
   const uploads = createUploadStore({ redis });
