@@ -8,29 +8,46 @@ interface IdentifyDeps {
   readonly throttle: Throttle;
 }
 
+/** A front door: the tokens that are good for it, and what its challenge says besides the error. */
+export interface Door {
+  readonly audience: Caller['audience'];
+  /** Parameters of the challenge, as `name="value"`. */
+  readonly challenge: readonly string[];
+}
+
+const restDoor: Door = { audience: 'rest', challenge: [] };
+
 /**
  * Who calls: the account and client that the access token in the `Authorization` header stands for.
  * @throws {ProblemError} unauthorized, with the `WWW-Authenticate` challenge of RFC 6750 section 3; too_many_requests
  */
-export async function identifyCaller(ctx: Context, { findCaller, throttle }: IdentifyDeps): Promise<Caller> {
+export async function identifyCaller(
+  ctx: Context,
+  { findCaller, throttle }: IdentifyDeps,
+  door: Door = restDoor,
+): Promise<Caller> {
   const header = ctx.get('authorization');
   const token = /^Bearer +([\w~+/.-]+=*) *$/i.exec(header)?.[1];
   if (!token) {
     await throttle.countUnknown(ctx);
-    throw challenge('Bearer', 'Sign in first: send an access token as Authorization: Bearer …');
+    throw challenge(door, [], 'Sign in first: send an access token as Authorization: Bearer …');
   }
   const caller = await findCaller(token);
-  if (caller?.audience !== 'rest') {
+  if (caller?.audience !== door.audience) {
     await throttle.countUnknown(ctx);
     throw challenge(
-      'Bearer error="invalid_token"',
-      'The access token is unknown, expired or revoked. Refresh it or sign in again.',
+      door,
+      ['error="invalid_token"'],
+      'The access token is unknown, expired, revoked or for another address. Refresh it or sign in again.',
     );
   }
   await throttle.countCaller(caller);
   return caller;
 }
 
-function challenge(value: string, detail: string): ProblemError {
-  return new ProblemError('unauthorized', detail, { headers: { 'WWW-Authenticate': value } });
+function challenge(door: Door, error: readonly string[], detail: string): ProblemError {
+  const parameters = [...error, ...door.challenge].join(', ');
+  return new ProblemError('unauthorized', detail, {
+    headers: { 'WWW-Authenticate': parameters === '' ? 'Bearer' : `Bearer ${parameters}` },
+  });
 }

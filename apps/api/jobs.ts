@@ -45,8 +45,21 @@ export function createJobAnswers(deps: JobsDeps) {
   async function settled(ctx: Context, jobId: string, waitSeconds: number): Promise<Job> {
     const gone = new AbortController();
     ctx.req.once('close', () => gone.abort());
-    const signal = AbortSignal.any([AbortSignal.timeout(waitSeconds * 1000), gone.signal, deps.stopping]);
-    const job = waitSeconds > 0 ? await deps.changes.settled(jobId, signal) : await deps.jobs.find(jobId);
+    return await follow(jobId, { waitSeconds, gone: gone.signal });
+  }
+
+  /** The same for whoever wants to see the job at each change until then. */
+  async function follow(
+    jobId: string,
+    {
+      waitSeconds,
+      gone,
+      onChange,
+    }: { waitSeconds: number; gone: AbortSignal; onChange?: (job: Job) => void },
+  ): Promise<Job> {
+    const signal = AbortSignal.any([AbortSignal.timeout(waitSeconds * 1000), gone, deps.stopping]);
+    const job =
+      waitSeconds > 0 ? await deps.changes.settled(jobId, signal, onChange) : await deps.jobs.find(jobId);
     if (!job) throw new ProblemError('not_found', 'There is no such job.');
     return job;
   }
@@ -174,6 +187,7 @@ export function createJobAnswers(deps: JobsDeps) {
     isInWork: (job: Job) => !hasEnded(job.state),
     ownJob,
     settled,
+    follow,
     send,
     list,
     cancel,

@@ -2,7 +2,8 @@ import type { ParsedUrlQuery } from 'node:querystring';
 import { z } from 'zod';
 import { ProblemError } from '#libs/problem/problem.ts';
 
-const statuses = [
+/** What `status` of a job may be, as `JobStatus` in openapi.yaml lists it. */
+export const statuses = [
   'scheduled',
   'queued',
   'processing',
@@ -27,9 +28,13 @@ const ListQuery = z.object({
   limit: wholeNumber(1, 100).default(20),
   cursor: z.string('Must stand once.').optional(),
 });
-const ResolveBody = z.strictObject({
-  outcome: z.enum(['posted', 'not_posted', 'resend'], 'Must be posted, not_posted or resend.'),
-});
+/** The fields of `ResolveJobRequest` in openapi.yaml. */
+export const resolveFields = {
+  outcome: z
+    .enum(['posted', 'not_posted', 'resend'], 'Must be posted, not_posted or resend.')
+    .meta({ description: 'What the user found on X, or resend to post again because it is not there.' }),
+};
+const ResolveBody = z.strictObject(resolveFields);
 
 /** @throws {ProblemError} bad_request */
 export const readWaitSeconds = (query: ParsedUrlQuery): number => parse(WaitQuery, query).wait_seconds;
@@ -40,7 +45,8 @@ export const readListQuery = (query: ParsedUrlQuery) => parse(ListQuery, query);
 /** @throws {ProblemError} bad_request, validation_failed */
 export const readResolve = (body: unknown) => parse(ResolveBody, body).outcome;
 
-function parse<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
+/** @throws {ProblemError} bad_request, naming every wrong field */
+export function parse<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const errors = parsed.error.issues.map((issue) => ({

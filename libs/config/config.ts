@@ -43,6 +43,15 @@ export interface Config {
     readonly clientSecret: string;
     readonly redirectUris: readonly string[];
   } | null;
+  /** Which front doors are open: the HTTP API for Actions and scripts, `/mcp` for MCP clients. */
+  readonly doors: {
+    readonly rest: boolean;
+    readonly mcp: boolean;
+  };
+  readonly mcp: {
+    /** Whether clients that nobody knows may register themselves (RFC 7591). */
+    readonly dynamicRegistration: boolean;
+  };
   /** X usernames (lower case, no @) or user ids that may connect; empty: anyone. */
   readonly allowedXUsers: readonly string[];
   /** Who runs this server, for the privacy page. */
@@ -116,6 +125,10 @@ const integer = (min: number, max: number) =>
     .transform(Number)
     .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`);
 
+const flag = z
+  .enum(['true', 'false', 'on', 'off', '1', '0'], 'must be true or false')
+  .transform((value) => ['true', 'on', '1'].includes(value));
+
 const dollars = z
   .string()
   .regex(/^\d{1,7}(\.\d{1,3})?$/, 'must be an amount in US dollars, as in 25 or 7.50')
@@ -160,6 +173,9 @@ const Environment = z.object({
       ),
     )
     .optional(),
+  REST_ENABLED: flag.default(true),
+  MCP_ENABLED: flag.default(true),
+  MCP_DYNAMIC_REGISTRATION: flag.default(false),
   ALLOWED_X_USERS: list
     .transform((users) => users.map((user) => user.replace(/^@/, '').toLowerCase()))
     .default([]),
@@ -244,6 +260,8 @@ export function loadConfig(environment: Record<string, string | undefined>, role
             redirectUris: env.GPT_REDIRECT_URIS ?? [],
           }
         : null,
+    doors: { rest: env.REST_ENABLED, mcp: env.MCP_ENABLED },
+    mcp: { dynamicRegistration: env.MCP_DYNAMIC_REGISTRATION },
     allowedXUsers: env.ALLOWED_X_USERS,
     operator: { name: env.OPERATOR_NAME ?? null, contact: env.OPERATOR_CONTACT ?? null },
     mediaTrustedHosts: env.MEDIA_TRUSTED_HOSTS,

@@ -68,9 +68,16 @@ export async function followJobChanges({ subscriber, jobs }: { subscriber: Redis
   }
 
   /** The job when it has ended, or as it stands when `signal` aborts; null when there is none. */
-  async function settled(jobId: string, signal: AbortSignal): Promise<Job | null> {
+  async function settled(
+    jobId: string,
+    signal: AbortSignal,
+    onChange?: (job: Job) => void,
+  ): Promise<Job | null> {
     let last: Job | null = null;
-    for await (const job of watch(jobId, signal)) last = job;
+    for await (const job of watch(jobId, signal)) {
+      last = job;
+      onChange?.(job);
+    }
     // Aborted in the middle of a wait: what was read before it may be stale.
     return last && !isOver(last) ? await read(jobId) : last;
   }
