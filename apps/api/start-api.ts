@@ -72,7 +72,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     sessions,
     log,
   });
-  const vault = stack.use(createTokenVault({ accounts, oauth, spool, redis, onDead: signIn.revokeAccount }));
+  const vault = stack.use(createTokenVault({ accounts, oauth, spool, redis }));
   const app = createApp({
     publicUrl,
     log,

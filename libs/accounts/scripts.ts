@@ -60,12 +60,18 @@ if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'scope', ARGV[4]) end
 ${noMarker}
 return 'stored'`;
 
-/** Wipes the tokens; the digest stays for a pair that may still lie in a spool. KEYS account · ARGV version, attempt id or '' → 1 or 0 */
+/**
+ * Wipes the tokens; the digest stays for a pair that may still lie in a spool. With the connection to X ends what we
+ * granted on it, in the same step: no crash leaves a client with tokens of ours that are good for nothing.
+ * KEYS account, its grants · ARGV version, attempt id or '' → 1 or 0
+ */
 export const killScript = `#!lua flags=allow-oom
 local v, attempt = unpack(redis.call('HMGET', KEYS[1], 'v', 'refresh_attempt'))
 if v ~= ARGV[1] or (attempt or '') ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], 'st', 'DEAD')
 redis.call('HDEL', KEYS[1], 'sealed')
+for _, grant in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do redis.call('DEL', grant) end
+redis.call('DEL', KEYS[2])
 return 1`;
 
 /** KEYS account · ARGV version, sealed before, sealed after → 1 or 0 */

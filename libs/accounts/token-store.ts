@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { type SealContext, type Sealer, UnsealError } from '#libs/sealing/sealing.ts';
 import type { TokenSet } from '#libs/x-api/oauth.ts';
+import { grantsOf } from './grants-of.ts';
 import type { TokenRecord } from './refresh.ts';
 import { lockMs, type RefreshLock } from './refresh-lock.ts';
 import { killScript, markScript, resealScript, rotateScript, unmarkScript } from './scripts.ts';
@@ -31,7 +32,7 @@ export interface TokenStore {
   ): Promise<boolean>;
   unmark(accountId: string, attemptId: string): Promise<boolean>;
   rotate(rotation: Rotation): Promise<'stored' | 'moved' | 'gone'>;
-  /** Wipes the tokens: the user has to sign in again. */
+  /** Wipes the tokens and ends every grant of ours for the account: the user has to sign in again. */
   kill(accountId: string, version: number, attemptId: string): Promise<boolean>;
   /** Seals with the current key what an older one sealed. Resolves to whether it did. */
   reseal(accountId: string): Promise<boolean>;
@@ -78,8 +79,10 @@ export function createTokenStore({ redis, sealer }: { redis: Redis; sealer: Seal
       const result = await run(rotateScript, accountId, version, digest, attemptId, scope, sealed);
       return z.enum(['stored', 'moved', 'gone']).parse(result);
     },
-    kill: async (accountId, version, attemptId) =>
-      (await run(killScript, accountId, version, attemptId)) === 1,
+    async kill(accountId, version, attemptId) {
+      const keys = [accountKey(accountId), grantsOf(accountId)];
+      return (await redis.eval(killScript, 2, ...keys, version, attemptId)) === 1;
+    },
     async reseal(accountId) {
       const [version, sealed] = await redis.hmget(accountKey(accountId), 'v', 'sealed');
       if (!version || !sealed || sealer.kidOf(sealed) === sealer.currentKid) return false;

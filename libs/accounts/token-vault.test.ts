@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { actThenDrop, answer, dropWithoutActing } from '#apps/x-simulator/fault.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
+import { grantsOf } from './grants-of.ts';
 import { openVault, startRig } from './vault-rig.ts';
 
 const token = 'POST /2/oauth2/token';
@@ -146,16 +147,17 @@ test('a lost answer is asked for once more: X did act, the account needs a new s
   await rig.connect();
   rig.skip(expired);
   rig.simulator.faults.next(token, actThenDrop());
-  const dead: string[] = [];
-  const onDead = async (accountId: string) => void dead.push(accountId);
-  await using opened = await open(() => ({ onDead }));
+  await using opened = await open();
+  await opened.redis.set('oauth:Grant:a', '{}');
+  await opened.redis.zadd(grantsOf(rig.accountId), 1, 'oauth:Grant:a');
   for (let i = 0; i < 3; i++) {
     const error = await failure(opened.vault.accessToken(rig.accountId));
     expect(error).toBeInstanceOf(ProblemError);
     expect(error).toMatchObject({ code: 'reconnect_needed' });
   }
   expect(rig.presented()).toHaveLength(2);
-  expect(dead).toEqual([rig.accountId]);
+  // What clients were granted ends with it, so that they ask for a new sign-in.
+  expect(await opened.redis.keys('oauth:*')).toEqual([]);
   expect(await opened.accounts.find(rig.accountId)).toMatchObject({ state: 'reconnect' });
   expect(await opened.redis.hexists(`account:${rig.accountId}`, 'sealed')).toBe(0);
 });

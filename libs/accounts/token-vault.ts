@@ -31,8 +31,6 @@ export interface TokenVaultDeps {
   readonly spool: Spool;
   readonly redis: Redis;
   readonly now?: (() => number) | undefined;
-  /** Called when an account was found dead, after that was stored. */
-  readonly onDead?: ((accountId: string) => Promise<void>) | undefined;
 }
 
 const defaultMinValidMs = 10 * 60_000;
@@ -121,7 +119,7 @@ async function present(
   record: TokenRecord,
   lock: RefreshLock,
 ): Promise<void> {
-  const { accounts, oauth, onDead } = deps;
+  const { accounts, oauth } = deps;
   const { version, refreshToken } = record;
   if (refreshToken === null) return;
   const attemptId = randomUUID();
@@ -139,22 +137,19 @@ async function present(
     const verdict = judgeFailure(error);
     if (verdict === 'untouched') await accounts.tokens.unmark(accountId, attemptId);
     // The compare-and-set is the second look: whoever stored a pair meanwhile has moved the version.
-    if (verdict === 'spent' && (await accounts.tokens.kill(accountId, version, attemptId)))
-      await onDead?.(accountId);
+    if (verdict === 'spent') await accounts.tokens.kill(accountId, version, attemptId);
     if (verdict !== 'spent') throw error;
   }
 }
 
 /** An access token that ran out, with no refresh token beside it, is as dead as a refused one: that is stored too. */
 async function reconnectNeeded(
-  { accounts, onDead }: TokenVaultDeps,
+  { accounts }: TokenVaultDeps,
   accountId: string,
   record: TokenRecord | null,
 ): Promise<ProblemError> {
-  if (record && record.state !== 'dead') {
-    const killed = await accounts.tokens.kill(accountId, record.version, record.attempt?.id ?? '');
-    if (killed) await onDead?.(accountId);
-  }
+  if (record && record.state !== 'dead')
+    await accounts.tokens.kill(accountId, record.version, record.attempt?.id ?? '');
   return new ProblemError('reconnect_needed', 'X no longer accepts this connection. Sign in again to post.');
 }
 

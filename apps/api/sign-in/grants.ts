@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { grantsOf } from '#libs/accounts/grants-of.ts';
 import { nowSeconds, recordKey } from './oidc-records.ts';
 
 /** How long a refresh token lives from its last use, and its grant with it. */
@@ -17,33 +18,32 @@ export interface Grants {
 
 export function createGrants(redis: Redis): Grants {
   const keyOf = (grantId: string) => recordKey('Grant', grantId);
-  const listOf = (accountId: string) => `oauth:grants-of:${accountId}`;
   const inList = (commands: ReturnType<Redis['multi']>, accountId: string) =>
-    commands.expire(listOf(accountId), refreshTokenSeconds).exec();
+    commands.expire(grantsOf(accountId), refreshTokenSeconds).exec();
   return {
     async add(grantId, accountId) {
       const commands = redis
         .multi()
-        .zremrangebyscore(listOf(accountId), 0, nowSeconds())
-        .zadd(listOf(accountId), nowSeconds() + refreshTokenSeconds, keyOf(grantId));
+        .zremrangebyscore(grantsOf(accountId), 0, nowSeconds())
+        .zadd(grantsOf(accountId), nowSeconds() + refreshTokenSeconds, keyOf(grantId));
       await inList(commands, accountId);
     },
     async keep(grantId, accountId) {
       const commands = redis
         .multi()
         .expire(keyOf(grantId), refreshTokenSeconds)
-        .zadd(listOf(accountId), 'XX', nowSeconds() + refreshTokenSeconds, keyOf(grantId));
+        .zadd(grantsOf(accountId), 'XX', nowSeconds() + refreshTokenSeconds, keyOf(grantId));
       await inList(commands, accountId);
     },
     exists: async (grantId) => (await redis.exists(keyOf(grantId))) === 1,
     end: async (grantId) => void (await redis.del(keyOf(grantId))),
     async endAllOf(accountId) {
-      const keys = await redis.zrange(listOf(accountId), 0, '-1');
+      const keys = await redis.zrange(grantsOf(accountId), 0, '-1');
       if (keys.length === 0) return;
       await redis
         .multi()
         .del(...keys)
-        .zrem(listOf(accountId), ...keys)
+        .zrem(grantsOf(accountId), ...keys)
         .exec();
     },
   };
