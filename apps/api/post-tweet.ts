@@ -154,13 +154,15 @@ async function judgeOrder(deps: PostingDeps, account: Account, order: Order): Pr
   return errors;
 }
 
+/** X names no scope at all when it granted what was asked for (RFC 6749 section 5.1). */
 function checkScope(account: Account, order: Order): void {
+  if (account.scope.length === 0) return;
   const needed = ['tweet.write', ...(mediaOf(order).length > 0 ? ['media.write'] : [])];
   const missing = needed.filter((scope) => !account.scope.includes(scope));
   if (missing.length === 0) return;
   throw new ProblemError(
     'missing_scope',
-    `This account was connected without the right ${missing.join(' and ')}. Connect it again at /startAuth and allow everything that X lists.`,
+    `This account was connected without the right ${missing.join(' and ')}. Allow everything that X lists when you connect it.`,
   );
 }
 

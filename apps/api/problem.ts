@@ -65,7 +65,7 @@ function sendProblem(ctx: Context, problem: ProblemError, publicUrl: string): vo
     type: `${publicUrl}/problems/${problem.code}`,
     title,
     status,
-    detail: problem.detail,
+    detail: problem.detail + remedyOf(problem, publicUrl),
     instance: ctx.path,
     code: problem.code,
     retryable,
@@ -73,6 +73,12 @@ function sendProblem(ctx: Context, problem: ProblemError, publicUrl: string): vo
     ...(problem.errors ? { errors: problem.errors } : {}),
     ...(retryAfter === undefined ? {} : { retry_after_seconds: retryAfter }),
   });
+}
+
+/** Where an account that X no longer knows us for is connected again; a client with a bad token knows its own way. */
+function remedyOf({ code }: ProblemError, publicUrl: string): string {
+  const reconnect = problemKinds[code].action === 'reconnect' && code !== 'unauthorized';
+  return reconnect ? ` Connect the account again at ${publicUrl}/startAuth` : '';
 }
 
 function toProblem(error: unknown): ProblemError {

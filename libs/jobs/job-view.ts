@@ -34,10 +34,11 @@ export function renderJob(job: Job, order: Order, context: ViewContext) {
   const situation = judge(job, context.now);
   const urlOf = (id: string | null) => (id === null ? null : `https://x.com/${job.username}/status/${id}`);
   const first = job.tweets[0];
+  const remedy = remedyOf(job, context.publicUrl);
   const error = job.error && {
     code: job.error.code,
     title: problemKinds[job.error.code].title,
-    detail: cut(job.error.detail, 500),
+    detail: cut(job.error.detail, 500) + remedy,
     retryable: problemKinds[job.error.code].retryable,
     action_required: problemKinds[job.error.code].action,
   };
@@ -46,7 +47,7 @@ export function renderJob(job: Job, order: Order, context: ViewContext) {
     status: situation.status,
     stage: situation.stage,
     progress: progressOf(job),
-    message: describeJob(job, situation, context.now),
+    message: describeJob(job, situation, context.now) + remedy,
     status_url: `${context.publicUrl}/jobs/${job.id}`,
     next_check_seconds: nextCheckSeconds(situation, context.now),
     created_at: toIso(job.acceptedAt),
@@ -63,6 +64,12 @@ export function renderJob(job: Job, order: Order, context: ViewContext) {
     replayed: context.replayed ?? false,
     duplicate_of_recent: context.duplicateOfRecent ?? false,
   };
+}
+
+/** Where an account that X no longer knows us for is connected again. */
+function remedyOf({ error }: Job, publicUrl: string): string {
+  const reconnect = error !== null && problemKinds[error.code].action === 'reconnect';
+  return reconnect ? ` Connect the account again at ${publicUrl}/startAuth` : '';
 }
 
 function renderItem(item: MediaItem, index: number) {
