@@ -3,14 +3,7 @@
  * Started by `image-pool.ts`, spoken to over its IPC channel, ended by being killed.
  */
 import { writeFileSync } from 'node:fs';
-import {
-  DamagedMediaError,
-  DoesNotFitError,
-  inspectImage,
-  lockDecoders,
-  useLoader,
-  verifyImage,
-} from './image-decoder.ts';
+import { DoesNotFitError, inspectImage, lockDecoders, useLoader, verifyImage } from './image-decoder.ts';
 import type { ImageAnswer, ImageFailure, ImageResults, ImageTask } from './image-task.ts';
 import { renderGif } from './render-gif.ts';
 import { renderImage } from './render-image.ts';
@@ -40,7 +33,7 @@ async function answer(id: number, task: ImageTask): Promise<void> {
     if (task.act !== 'probe') useLoader(task.format);
     reply(id, { done: await act(task) });
   } catch (error) {
-    reply(id, { failed: toFailure(error) });
+    reply(id, { failed: toFailure(error, task) });
   }
 }
 
@@ -52,16 +45,17 @@ async function act(task: ImageTask): Promise<ImageResults[keyof ImageResults]> {
   return task.act === 'render' ? await renderImage(task) : await renderGif(task);
 }
 
-function toFailure(error: unknown): ImageFailure {
+function toFailure(error: unknown, task: ImageTask): ImageFailure {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof DoesNotFitError) return { reason: 'size', message };
   if (/exceeds pixel limit/i.test(message)) return { reason: 'pixels', message };
   if (/out of memory|memory allocation|unable to allocate/i.test(message))
     return { reason: 'memory', message };
-  const isOurs = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;
+  // A parser of videos that stumbles throws whatever comes; libvips always throws a plain error.
+  const isOurs = task.act !== 'probe' && (error instanceof TypeError || error instanceof ReferenceError);
   const isSystem = error instanceof Error && 'syscall' in error;
-  if (error instanceof DamagedMediaError || !(isOurs || isSystem)) return { reason: 'damaged', message };
-  return { reason: 'bug', message: error.stack ?? message };
+  if (isOurs || isSystem) return { reason: 'bug', message: error.stack ?? message };
+  return { reason: 'damaged', message };
 }
 
 function reply(id: number, outcome: Outcome): void {

@@ -73,7 +73,11 @@ export async function inspectImage(task: InspectTask): Promise<ImageHeader> {
 
 /** Decodes everything and throws the pixels away. */
 export async function verifyImage(task: VerifyTask): Promise<Record<string, never>> {
-  await openImage(task).resize({ width: 8, height: 8, fit: 'inside' }).raw().toBuffer();
+  const image = openImage(task);
+  // Scaled while it is decoded, a JPEG or WebP hides damage; an animation in full size would not fit into memory.
+  const small =
+    task.format === 'gif' ? image.resize({ width: 8, height: 8, fit: 'inside' }) : image.greyscale();
+  await small.raw().toBuffer();
   return {};
 }
 

@@ -116,7 +116,11 @@ export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
     },
     async [Symbol.asyncDispose]() {
       const exits = [...children].map((child) => once(child, 'exit'));
-      for (const child of children) child.kill('SIGKILL');
+      for (const child of children) {
+        // Waited for from here on, idle or not.
+        child.ref();
+        child.kill('SIGKILL');
+      }
       await Promise.all(exits);
     },
   };
