@@ -60,6 +60,10 @@ const partly: Readonly<Record<string, readonly string[]>> = {
 
 /** Where a package may be used: paths that begin so. Every package that runs in production stands here. */
 const homes: Readonly<Record<string, readonly string[]>> = {
+  '@bull-board/api': ['apps/api/operate'],
+  '@bull-board/koa': ['apps/api/operate'],
+  '@modelcontextprotocol/node': ['apps/api/mcp'],
+  '@modelcontextprotocol/server': ['apps/api/mcp'],
   '@koa/router': ['apps/api/', 'apps/x-simulator/'],
   '@modelcontextprotocol/node': ['apps/api/'],
   '@modelcontextprotocol/server': ['apps/api/'],
@@ -75,7 +79,8 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'openid-client': ['libs/x-api/oauth'],
   'rate-limiter-flexible': ['apps/api/throttle.ts'],
   pino: ['libs/log/'],
-  'pino-pretty': ['apps/start/'],
+  'pino-pretty': ['apps/start/', 'libs/log/'],
+  'prom-client': ['apps/api/operate'],
   sharp: ['libs/media/', 'apps/x-simulator/'],
   'twitter-text': ['libs/x-api/', 'apps/x-simulator/'],
   undici: ['libs/x-api/', 'libs/media/'],
