@@ -2,9 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fieldOf, locationOf, TestBrowser } from '#apps/api/sign-in/test-browser.ts';
 import { problemKinds } from '#libs/problem/problem.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
+import { type ValidatingFetch, validatingFetch } from './openapi-fetch.ts';
 import { type System, startSystem } from './system.ts';
 
 let system: System;
+/** Answers are held against openapi.yaml. */
+let ask: ValidatingFetch;
 beforeAll(async () => {
   const environment = {
     OPERATOR_NAME: 'Ada & Sons <Ltd>',
@@ -12,6 +15,7 @@ beforeAll(async () => {
     PUBLIC_URL: 'http://localhost:7777',
   };
   system = await startSystem({ environment });
+  ask = validatingFetch(system.url);
 });
 afterAll(() => system[Symbol.asyncDispose]());
 
@@ -44,7 +48,7 @@ function sendForm(
   const body = new FormData();
   for (const [name, value] of Object.entries(fields)) body.set(name, value);
   const sent = { cookie: cookieOf(browser), accept: 'text/html', ...headers };
-  return fetch(`${system.url}/`, { method: 'POST', body, headers: sent, redirect: 'manual' });
+  return ask(`${system.url}/`, { method: 'POST', body, headers: sent, redirect: 'manual' });
 }
 
 const postsOf = (accountId: string) => system.simulator.state.tweets.visible(accountId);
@@ -70,7 +74,7 @@ describe('a signed-in browser', () => {
     const before = cookieOf(browser);
     await signedIn('sandbox_ada', undefined, browser);
     expect(cookieOf(browser)).not.toBe(before);
-    const page = await fetch(`${system.url}/`, { headers: { accept: 'text/html', cookie: before } });
+    const page = await ask(`${system.url}/`, { headers: { accept: 'text/html', cookie: before } });
     expect(await page.text()).toContain('Connect your X account');
   });
 
@@ -82,10 +86,10 @@ describe('a signed-in browser', () => {
       'content-type': 'application/json',
     };
     const body = JSON.stringify({ text: 'By cookie' });
-    expect((await fetch(`${system.url}/postTweet`, { method: 'POST', headers, body })).status).toBe(401);
+    expect((await ask(`${system.url}/postTweet`, { method: 'POST', headers, body })).status).toBe(401);
     for (const path of ['/jobs', '/me', `/jobs/${'0'.repeat(32)}`])
-      expect((await fetch(system.url + path, { headers })).status, path).toBe(401);
-    expect((await fetch(`${system.url}/me`, { method: 'DELETE', headers })).status).toBe(401);
+      expect((await ask(system.url + path, { headers })).status, path).toBe(401);
+    expect((await ask(`${system.url}/me`, { method: 'DELETE', headers })).status).toBe(401);
   });
 
   it('follows its own posts, which no other site can have it do', async () => {
@@ -94,7 +98,7 @@ describe('a signed-in browser', () => {
     const job = await ada.post({ text: 'To be followed' });
     const cookie = cookieOf(browser);
     const events = (site: string, jobId = job.job_id) =>
-      fetch(`${system.url}/jobs/${jobId}/events`, { headers: { cookie, 'sec-fetch-site': site } });
+      ask(`${system.url}/jobs/${jobId}/events`, { headers: { cookie, 'sec-fetch-site': site } });
     const followed = await events('same-origin');
     expect(followed.headers.get('content-type')).toContain('text/event-stream');
     expect(await followed.text()).toContain('"status":"published"');
@@ -189,13 +193,13 @@ describe('a sign-in leads back', () => {
 
 describe('pages for anybody', () => {
   it('the privacy page names the operator', async () => {
-    const page = await (await fetch(`${system.url}/privacy`)).text();
+    const page = await (await ask(`${system.url}/privacy`)).text();
     expect(page).toContain('Ada &#38; Sons &#60;Ltd&#62;');
     expect(page).toContain('href="mailto:privacy@example.org"');
   });
 
   it.each(Object.keys(problemKinds))('explain the problem %s at its own address', async (code) => {
-    const answer = await fetch(`${system.url}/problems/${code}`);
+    const answer = await ask(`${system.url}/problems/${code}`);
     expect(answer.status).toBe(200);
     const page = await answer.text();
     for (const part of ['What happened.', 'Why.', 'What to do.'])
@@ -206,7 +210,7 @@ describe('pages for anybody', () => {
   it('a job’s page is there for a token too, and JSON for whoever does not prefer HTML', async () => {
     const ada = await system.connect('sandbox_ada');
     const job = await ada.post({ text: '<b>Not bold</b>' });
-    const page = await fetch(`${system.url}/jobs/${job.job_id}`, {
+    const page = await ask(`${system.url}/jobs/${job.job_id}`, {
       headers: { authorization: `Bearer ${ada.accessToken}`, accept: 'text/html' },
     });
     expect(page.headers.get('vary')).toMatch(/accept/i);
@@ -217,7 +221,7 @@ describe('pages for anybody', () => {
   });
 
   it('a refusal is a page in a browser and a problem for a program, with the same status', async () => {
-    for (const path of ['/nowhere', '/jobs', '/problems/nonsense']) {
+    for (const path of ['/nowhere', '/jobs', '/jobs?limit=x', '/problems/nonsense']) {
       const page = await fetch(system.url + path, { headers: { accept: 'text/html' } });
       const problem = await fetch(system.url + path, { headers: { accept: '*/*' } });
       expect(page.status).toBe(problem.status);
