@@ -8,6 +8,7 @@ import { identifyCaller } from './caller.ts';
 import { type PagesDeps, pageRoutes } from './home.ts';
 import type { JobAnswers } from './jobs.ts';
 import { readJsonBody } from './json-body.ts';
+import { mcpRoutes } from './mcp.ts';
 import type { MediaUploads } from './media.ts';
 import { openApiRoutes } from './openapi.ts';
 import { acceptPost, type PostingDeps } from './post-tweet.ts';
@@ -31,6 +32,8 @@ export interface AppDeps {
   readonly throttle: Throttle;
   /** Proxies in front whose X-Forwarded-For is believed; 0: nobody's. */
   readonly trustedProxies: number;
+  /** Which front doors are open. Pages for people are there either way. */
+  readonly doors: { readonly rest: boolean; readonly mcp: boolean };
   readonly pages: Pick<PagesDeps, 'sessions' | 'accountStore' | 'history' | 'operator' | 'simulatorUrl'>;
 }
 
@@ -44,9 +47,10 @@ export function createApp(deps: AppDeps): Koa {
   app.use(answerProblems(deps));
   app.use(refusePathTricks);
   app.use(operationRoutes(deps.readiness).routes());
-  app.use(openApiRoutes(deps.publicUrl).routes());
+  if (deps.doors.rest) app.use(openApiRoutes(deps.publicUrl).routes());
   app.use(deps.signIn.routes);
   app.use(pageRoutes({ ...deps, ...deps.pages }).routes());
+  if (deps.doors.mcp) app.use(mcpRoutes(deps).routes());
   const posting = postingRoutes(deps);
   app.use(posting.routes());
   app.use(
@@ -105,6 +109,11 @@ function postingRoutes(deps: AppDeps): Router {
   const follower = async (ctx: Context) =>
     (await identifyPage(ctx, deps.pages.sessions)) ?? (await caller(ctx));
 
+  router.get(
+    '/jobs/:jobId/events',
+    async (ctx) => await jobs.stream(ctx, await follower(ctx), ctx.params.jobId ?? ''),
+  );
+  if (!deps.doors.rest) return router;
   router.post('/postTweet', async (ctx) => {
     const who = await caller(ctx);
     const key = ctx.get('idempotency-key') || null;
@@ -129,10 +138,6 @@ function postingRoutes(deps: AppDeps): Router {
     const job = await jobs.ownJob(await caller(ctx), ctx.params.jobId ?? '');
     jobs.send(ctx, jobs.isInWork(job) ? await jobs.settled(ctx, job.id, waitSeconds) : job);
   });
-  router.get(
-    '/jobs/:jobId/events',
-    async (ctx) => await jobs.stream(ctx, await follower(ctx), ctx.params.jobId ?? ''),
-  );
   router.post('/jobs/:jobId/cancel', async (ctx) => {
     jobs.send(ctx, await jobs.cancel(await caller(ctx), ctx.params.jobId ?? ''));
   });

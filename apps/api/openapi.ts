@@ -16,7 +16,7 @@ interface OpenApiDocument {
 
 /** `openapi.yaml` at the project's root, speaking of this deployment: server, OAuth addresses and examples. */
 export function createOpenApiDocument(publicUrl: string, audience: Audience = 'gpt'): OpenApiDocument {
-  const source: Json = parse(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8'));
+  const source = readSource();
   const placeholder = at(source, ['servers', '0', 'url']);
   if (typeof placeholder !== 'string') throw new Error('openapi.yaml names no server');
   const here = mapStrings(source, (text) => text.replaceAll(placeholder, publicUrl));
@@ -26,6 +26,30 @@ export function createOpenApiDocument(publicUrl: string, audience: Audience = 'g
     yaml: stringify(document, { aliasDuplicateObjects: false, lineWidth: 110 }),
     json: JSON.stringify(document),
   };
+}
+
+/** The version of this server. */
+export function apiVersion(): string {
+  const version = at(readSource(), ['info', 'version']);
+  if (typeof version !== 'string') throw new Error('openapi.yaml names no version');
+  return version;
+}
+
+const readSource = (): Json => parse(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8'));
+
+/** A schema of `openapi.yaml` by its name, whole: what it refers to stands in it. For answers, which may gain fields. */
+export function schemaOf(name: string): { readonly [name: string]: Json } {
+  const source = readSource();
+  const inlined = (value: Json): Json => {
+    if (Array.isArray(value)) return value.map(inlined);
+    if (!isObject(value)) return value;
+    const target = typeof value.$ref === 'string' ? value.$ref.slice('#/'.length).split('/') : null;
+    if (target) return inlined(at(source, target) ?? null);
+    return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, inlined(child)]));
+  };
+  const schema = inlined(at(source, ['components', 'schemas', name]) ?? null);
+  if (!isObject(schema)) throw new Error(`openapi.yaml has no schema ${name}`);
+  return schema;
 }
 
 /** `GET /openapi.yaml` and `GET /openapi.json`; each document is made once, when it is first asked for. */

@@ -81,7 +81,8 @@ function remedyOf({ code }: ProblemError, publicUrl: string): string {
   return reconnect ? ` Connect the account again at ${publicUrl}/startAuth` : '';
 }
 
-function toProblem(error: unknown): ProblemError {
+/** What an error of any kind is called outside. */
+export function toProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
   if (isRedisAway(error))
     return new ProblemError(

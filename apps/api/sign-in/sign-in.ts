@@ -27,6 +27,7 @@ import { createTokenEndpoints, type TokenEndpoints } from './token-dialects.ts';
 import { type Caller, createTokenDesk, type TokenDesk } from './tokens.ts';
 import { createXSignIn, type XSignIn } from './x-sign-in.ts';
 
+export { xScopes as supportedScopes } from './scope.ts';
 export type { Caller } from './tokens.ts';
 
 export interface SignInOptions {
