@@ -8,7 +8,7 @@ import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
 import type { Prices } from '#libs/x-api/limits.ts';
 import type { XOAuth } from '#libs/x-api/oauth.ts';
 import type { XApi } from '#libs/x-api/x-api.ts';
-import { maxOpenJobs, maxWeightedLengthOf } from './post-tweet.ts';
+import { maxWeightedLengthOf } from './post-tweet.ts';
 import type { Caller, SignIn } from './sign-in/sign-in.ts';
 
 interface AccountDeps {
@@ -21,6 +21,7 @@ interface AccountDeps {
   readonly log: Log;
   readonly spend: Spend;
   readonly prices: Prices;
+  readonly maxOpenJobs: number;
 }
 
 export type AccountAnswers = ReturnType<typeof createAccountAnswers>;
@@ -37,7 +38,7 @@ export function createAccountAnswers(deps: AccountDeps) {
       scopes: account.scope,
       connected: account.state === 'connected',
       limits: {
-        open_jobs: { used: await deps.jobs.openJobs(account.id), max: maxOpenJobs },
+        open_jobs: { used: await deps.jobs.openJobs(account.id), max: deps.maxOpenJobs },
         max_weighted_length: maxWeightedLengthOf(account),
       },
       spend: { month: spend.month, spent_usd: spend.spentUsd, budget_usd: spend.budgetUsd },

@@ -11,9 +11,6 @@ import { type Prices, xLimits } from '#libs/x-api/limits.ts';
 import { readPostTweetRequest } from './post-tweet-request.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
-/** The most jobs of one account that may be in work. */
-export const maxOpenJobs = 50;
-
 export interface PostingDeps {
   readonly jobs: JobStore;
   readonly accounts: AccountStore;
@@ -21,6 +18,8 @@ export interface PostingDeps {
   readonly wakeUps: WakeUps;
   readonly spend: Spend;
   readonly prices: Prices;
+  /** The most jobs of one account that may be in work. */
+  readonly maxOpenJobs: number;
   /** Throws while nothing can be accepted safely. */
   readonly ensureDurable: () => Promise<void>;
   readonly now?: () => number;
@@ -63,7 +62,7 @@ export async function acceptPost(
     order: request.order,
     idempotencyKey: key,
     allowDuplicate: request.allowDuplicate,
-    maxOpenJobs,
+    maxOpenJobs: deps.maxOpenJobs,
   });
   switch (outcome.kind) {
     case 'key_reused':

@@ -24,7 +24,7 @@ import { createMediaUploads } from './media.ts';
 import { createReadiness } from './readiness.ts';
 import { createSessions } from './session.ts';
 import { createSignIn } from './sign-in/sign-in.ts';
-import { createThrottle } from './throttle.ts';
+import { createThrottle, limitsFor } from './throttle.ts';
 
 export interface RunningApi extends AsyncDisposable {
   /** Where it listens. */
@@ -78,11 +78,31 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     log,
     signIn,
     readiness,
-    throttle: createThrottle(),
+    throttle: createThrottle(limitsFor(config.accountLimits.requestsPerMinute)),
     trustedProxies: config.http.trustedProxies,
-    posting: { jobs, accounts, uploads, wakeUps, spend, prices, ensureDurable: readiness.ensureDurable },
+    posting: {
+      jobs,
+      accounts,
+      uploads,
+      wakeUps,
+      spend,
+      prices,
+      maxOpenJobs: config.accountLimits.openJobs,
+      ensureDurable: readiness.ensureDurable,
+    },
     jobs: createJobAnswers({ jobs, changes, wakeUps, publicUrl, stopping: stopping.signal }),
-    accounts: createAccountAnswers({ accounts, vault, jobs, signIn, oauth, x, log, spend, prices }),
+    accounts: createAccountAnswers({
+      accounts,
+      vault,
+      jobs,
+      signIn,
+      oauth,
+      x,
+      log,
+      spend,
+      prices,
+      maxOpenJobs: config.accountLimits.openJobs,
+    }),
     media: createMediaUploads({ uploads, mediaStore: createMediaStore({ dataDir: config.dataDir }) }),
     pages: {
       sessions,

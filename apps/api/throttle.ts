@@ -10,7 +10,10 @@ export interface ThrottleLimits {
   readonly unknownPerAddress: number;
 }
 
-export const usualLimits: ThrottleLimits = { perAccount: 1200, perClient: 12_000, unknownPerAddress: 300 };
+/** A client may serve ten accounts that all ask for what they may. */
+export function limitsFor(perAccount: number): ThrottleLimits {
+  return { perAccount, perClient: 10 * perAccount, unknownPerAddress: 300 };
+}
 
 export type Throttle = ReturnType<typeof createThrottle>;
 
@@ -18,7 +21,7 @@ export type Throttle = ReturnType<typeof createThrottle>;
  * Coarse limits against loops and guessing, counted in this process alone: they protect it, and no promise depends on
  * them. What X allows is the gates' business, and how many posts may be in work is part of accepting one.
  */
-export function createThrottle(limits: ThrottleLimits = usualLimits) {
+export function createThrottle(limits: ThrottleLimits) {
   const limiter = (points: number) => new RateLimiterMemory({ points, duration: 60 });
   const accounts = limiter(limits.perAccount);
   const clients = limiter(limits.perClient);

@@ -52,6 +52,12 @@ export interface Config {
     /** Whether clients that nobody knows may register themselves (RFC 7591). */
     readonly dynamicRegistration: boolean;
   };
+  /** What one account may do at most: a guard against loops of assistants, not X's limits. */
+  readonly accountLimits: {
+    /** Posts that are accepted and have not ended. */
+    readonly openJobs: number;
+    readonly requestsPerMinute: number;
+  };
   /** X usernames (lower case, no @) or user ids that may connect; empty: anyone. */
   readonly allowedXUsers: readonly string[];
   /** Who runs this server, for the privacy page. */
@@ -193,6 +199,8 @@ const Environment = z.object({
       z.array(z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:/@]+):\d{1,5}$/, 'every entry must be host:port')),
     )
     .default([]),
+  MAX_OPEN_JOBS: integer(1, 1_000_000).default(50),
+  REQUESTS_PER_MINUTE: integer(1, 10_000_000).default(1200),
   WORKER_QUEUES: list
     .pipe(
       z
@@ -262,6 +270,7 @@ export function loadConfig(environment: Record<string, string | undefined>, role
         : null,
     doors: { rest: env.REST_ENABLED, mcp: env.MCP_ENABLED },
     mcp: { dynamicRegistration: env.MCP_DYNAMIC_REGISTRATION },
+    accountLimits: { openJobs: env.MAX_OPEN_JOBS, requestsPerMinute: env.REQUESTS_PER_MINUTE },
     allowedXUsers: env.ALLOWED_X_USERS,
     operator: { name: env.OPERATOR_NAME ?? null, contact: env.OPERATOR_CONTACT ?? null },
     mediaTrustedHosts: env.MEDIA_TRUSTED_HOSTS,
