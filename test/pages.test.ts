@@ -4,6 +4,7 @@ import type { Browser, Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasChromium, startChromium } from '#apps/api/pages/test-chromium.ts';
+import { connectRedis } from '#libs/redis/connect.ts';
 import { type System, startSystem } from './system.ts';
 
 /** Set to a folder, every page that a test opens is also kept there as a picture. */
@@ -19,7 +20,8 @@ const looks = [
 let system: System;
 let browser: Browser | undefined;
 beforeAll(async () => {
-  system = await startSystem();
+  // A sandbox, as a newcomer starts it.
+  system = await startSystem({ environment: { CLIENT_ID: '', CLIENT_SECRET: '' } });
   if (hasChromium) browser = await startChromium();
 });
 afterAll(async () => {
@@ -88,7 +90,7 @@ describe.skipIf(!hasChromium)('the pages in a real browser (Chromium, where it i
     await page.getByRole('status').getByText('Tweet posted successfully!').waitFor();
     const link = await page.getByRole('link', { name: 'Open the post' }).getAttribute('href');
     const [tweet] = system.simulator.state.tweets.visible('1450000000000000001');
-    expect(link).toContain(tweet?.id);
+    expect(link).toBe(`${system.simulator.url}/#post-${tweet?.id}`);
     expect(tweet?.text).toBe('Written with the keyboard\nand a second line');
     expect(system.simulator.state.media.get(tweet?.mediaIds[0] ?? '')?.altText).toBe('A blue field');
     await page.getByText('Published', { exact: false }).first().waitFor();
@@ -164,6 +166,39 @@ describe.skipIf(!hasChromium)('the pages in a real browser (Chromium, where it i
     expect(await page.content()).not.toContain('Of Ben');
     const nowhere = await page.goto(addressOf(`/jobs/${'0'.repeat(32)}`));
     expect(nowhere?.status()).toBe(404);
+    await context.close();
+  });
+
+  it('an uncertain post is settled with a button, after a look at X', async () => {
+    const { page, complaints, context } = await openBrowser(looks[1]);
+    const session = await system.connect('sandbox_ada');
+    const inAnHour = new Date(Date.now() + 3_600_000).toISOString();
+    const { body } = await session.request('POST', '/postTweet', {
+      text: 'Where is it?',
+      publish_at: inAnHour,
+    });
+    await using redis = await connectRedis(system.redis.url, 'fail-fast');
+    await redis.hset(`job:${body.job_id}`, { state: 'unconfirmed', publish_at: '', open_attempts: '1' });
+    await signIn(page, `/jobs/${body.job_id}`);
+    await page.getByRole('link', { name: 'Look at your profile on X' }).waitFor();
+    await keepPicture(page, 'job-unconfirmed');
+    await page.getByRole('button', { name: 'It is there' }).click();
+    await page.getByText('You said that the post is on X').waitFor();
+    expect((await session.request('GET', `/jobs/${body.job_id}`)).body.status).toBe('published');
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  it('a post that failed says why, and leads to what to do', async () => {
+    const { page, complaints, context } = await openBrowser(looks[0]);
+    const session = await system.connect('sandbox_ada');
+    const job = await session.post({ text: 'No picture', media_url: system.mediaHost.url('/none.png') });
+    await signIn(page, `/jobs/${job.job_id}`);
+    await keepPicture(page, 'job-failed');
+    expect(await page.locator('.timeline').textContent()).toMatch(/Given up: No media at this address/);
+    await page.getByRole('link', { name: 'What happened, and what to do' }).click();
+    await page.getByRole('heading', { name: 'No media at this address' }).waitFor();
+    expect(complaints).toEqual([]);
     await context.close();
   });
 

@@ -56,4 +56,6 @@ if (document.querySelector('[data-follow]')) {
     else if (!events && document.querySelector('[data-follow]')) follow();
   });
   if (!document.hidden) follow();
+  // A proxy that holds events back must not leave the page as it was.
+  setInterval(() => events && look(), 20_000);
 }

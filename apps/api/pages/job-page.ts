@@ -31,8 +31,8 @@ export function jobPage(view: JobPageView): Page {
     inlineScript: loadScripts('local-times.js', 'job-live.js'),
     refreshSeconds: inWork ? Math.min(30, Math.max(5, job.next_check_seconds ?? 5)) : undefined,
     body: html`<div class="who"><h1>Your post</h1><p data-live="badge"><span class="badge ${tone}">${label}</span></p></div>
-<p class="status" role="status" tabindex="-1" data-live="message">${withTimes(job.message)}</p>
-<div data-live="progress">${inWork && html`<div data-follow>${progressBar('Progress of the post', job.progress)}</div>`}</div>
+<p class="status" role="status" tabindex="-1" data-live="message">${withTimes(withoutPercent(job.message))}</p>
+<div data-live="progress">${inWork && html`<div data-follow>${job.status !== 'scheduled' && progressBar('Progress of the post', job.progress)}</div>`}</div>
 ${job.tweet_text !== null && html`<blockquote class="quote" aria-label="Text of the post">${job.tweet_text}</blockquote>`}
 <p class="soft small">For the X account @${view.username}${view.simulatorUrl !== null && ', on the simulated X of this sandbox'}</p>
 <div data-live="actions" tabindex="-1">${actionsOf(view)}</div>
@@ -139,8 +139,12 @@ ${item.note !== null && html`<p class="soft small">${item.note}</p>`}</li>`;
   })}</ul></section>`;
 }
 
+/** The bar shows it; a screen reader would say each percent aloud. */
+const withoutPercent = (message: string) => message.replace(/ \(\d+%\)\.$/, '.');
+
 function progressBar(label: string, percent: number): Html {
-  return html`<progress max="100" value="${percent}" aria-label="${label}">${percent}%</progress>`;
+  return html`<div class="bar"><progress max="100" value="${percent}" aria-label="${label}"></progress>
+<span class="soft small" aria-hidden="true">${percent}%</span></div>`;
 }
 
 /** Bytes as people read them, powers of 1000. */

@@ -77,11 +77,12 @@ details { margin: 0 0 .75rem; border: 1px solid var(--line); border-radius: .75r
 details[open] { padding-bottom: 1rem }
 summary { cursor: pointer; font-weight: 600; padding: .75rem 0 }
 table { border-collapse: collapse; width: 100%; margin: 0 0 1rem }
-progress { appearance: none; display: block; width: 100%; height: .5rem; margin: .5rem 0 1rem; border: 0; border-radius: 1rem;
+progress { appearance: none; display: block; flex: 1; width: 100%; height: .5rem; border: 0; border-radius: 1rem;
   overflow: hidden; background: var(--line); color: var(--accent) }
 progress::-webkit-progress-bar { background: var(--line) } progress::-webkit-progress-value { background: var(--accent) }
 progress::-moz-progress-bar { background: var(--accent) }
-.rows progress { margin-bottom: 0 }
+.bar { display: flex; align-items: center; gap: .75rem; margin: 0 0 .75rem } .bar span { min-width: 2.5rem; text-align: right }
+.rows .bar { margin-bottom: 0 }
 form + p { margin-top: 1rem }
 @media (min-width: 44rem) { .wide .actions > * { flex: 0 1 auto; min-width: 12rem } }
 @media (forced-colors: active) { button, .button { border: 2px solid } }
