@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { createAccountStore } from '#libs/accounts/account-store.ts';
 import { createTokenVault } from '#libs/accounts/token-vault.ts';
 import type { Config } from '#libs/config/config.ts';
+import { announceKeys } from '#libs/deployment/key-holders.ts';
 import { followJobChanges } from '#libs/jobs/job-changes.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
 import { createSpend } from '#libs/jobs/spend.ts';
 import { createUploadStore } from '#libs/jobs/upload-store.ts';
 import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import type { Log } from '#libs/log/log.ts';
+import { createMediaFetcher } from '#libs/media/fetch-media.ts';
 import { createMediaStore } from '#libs/media/media-store.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
@@ -45,6 +47,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const stopping = new AbortController();
 
   const sealer = createSealer(secrets.tokenKeys);
+  stack.use(await announceKeys(redis, secrets.tokenKeys));
   const accounts = createAccountStore({ redis, sealer });
   const x = stack.use(createXApi({ apiUrl: config.x.apiUrl }));
   const redirectUri = config.x.redirectUri ?? `${publicUrl}/callback`;
@@ -58,6 +61,8 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const readiness = createReadiness({ redis, stopping: stopping.signal });
   const changes = await followJobChanges({ subscriber, jobs });
   const sessions = createSessions({ redis, publicUrl, secretKey: secrets.secretKey });
+  // Never from trusted hosts: whoever signs in names these addresses.
+  const documents = stack.use(createMediaFetcher({ trustedHosts: [], ownHosts: [new URL(publicUrl).host] }));
   const signIn = await createSignIn({
     publicUrl,
     redirectUri,
@@ -70,6 +75,8 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     oauth,
     sealer,
     sessions,
+    mcp: config.doors.mcp ? config.mcp : null,
+    fetchDocument: documents.fetchDocument,
     log,
   });
   const vault = stack.use(createTokenVault({ accounts, oauth, spool, redis }));
@@ -80,6 +87,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     readiness,
     throttle: createThrottle(limitsFor(config.accountLimits.requestsPerMinute)),
     trustedProxies: config.http.trustedProxies,
+    doors: config.doors,
     posting: {
       jobs,
       accounts,

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { noteServer } from '#libs/deployment/noted-server.ts';
 import { findRedis } from './find-redis.ts';
-import { noteServer, stopLeftover } from './leftover-redis.ts';
+import { stopLeftover } from './leftover-redis.ts';
 import { type RedisProcess, startRedisProcess } from './redis-process.ts';
 
 interface EmbeddedOptions {

@@ -1,29 +1,17 @@
 import { execFile } from 'node:child_process';
-import { readFile, realpath, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, realpath } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { z } from 'zod';
+import { type NotedServer, readServerNote } from '#libs/deployment/noted-server.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
-
-const NotedServer = z.object({ pid: z.int().min(2), port: z.int(), password: z.string() });
-
-/** Where a server can be found again. */
-export type NotedServer = z.infer<typeof NotedServer>;
-
-/** Leaves a note about the running server in its folder, for its owner only. */
-export async function noteServer(dir: string, server: NotedServer): Promise<void> {
-  const file = join(dir, 'server.json');
-  await writeFile(`${file}.new`, JSON.stringify(server), { mode: 0o600 });
-  await rename(`${file}.new`, file);
-}
 
 /**
  * Stops the server of an earlier start that is still there: two on one folder would destroy its files.
  * Stops nothing else: the server must name this folder, or be a Redis on the noted port with the noted number.
  */
 export async function stopLeftover(dir: string, say: (line: string) => void): Promise<void> {
-  const server = await readNote(dir);
+  const server = await readServerNote(dir);
   if (server === null || !(await isServer(server))) return;
   say('Stopping the Redis that an earlier start left behind.');
   await askToStop(server, dir);
@@ -31,14 +19,6 @@ export async function stopLeftover(dir: string, say: (line: string) => void): Pr
   for (let waitedMs = 0; (await isServer(server)) && waitedMs < 3000; waitedMs += 50) await sleep(50);
   if (await isServer(server)) process.kill(server.pid, 'SIGKILL');
   while (await isServer(server)) await sleep(50);
-}
-
-async function readNote(dir: string): Promise<NotedServer | null> {
-  try {
-    return NotedServer.parse(JSON.parse(await readFile(join(dir, 'server.json'), 'utf8')));
-  } catch {
-    return null;
-  }
 }
 
 async function askToStop({ password, port }: NotedServer, dir: string): Promise<void> {

@@ -4,6 +4,7 @@ import { DelayedError, type Job as QueueEntry, Worker } from 'bullmq';
 import { createAccountStore } from '#libs/accounts/account-store.ts';
 import { createTokenVault } from '#libs/accounts/token-vault.ts';
 import type { Config, QueueName } from '#libs/config/config.ts';
+import { announceKeys } from '#libs/deployment/key-holders.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
 import { createSpend } from '#libs/jobs/spend.ts';
 import { createUploadStore } from '#libs/jobs/upload-store.ts';
@@ -74,6 +75,7 @@ async function createDeps(
   stack: AsyncDisposableStack,
 ): Promise<PublishDeps> {
   const sealer = createSealer(config.secrets.tokenKeys);
+  stack.use(await announceKeys(redis, config.secrets.tokenKeys));
   const wakeUps = stack.use(createWakeUps({ redis }));
   const jobs = createJobStore({ redis, sealer, onTurn: (jobId) => void wakeUps.turn(jobId).catch(() => {}) });
   const x = stack.use(createXApi({ apiUrl: config.x.apiUrl }));

@@ -32,7 +32,7 @@ export interface AccountStore {
   ids(): Promise<string[]>;
   /** Seals an account's tokens with the current key if an older one did. Resolves to whether it was needed and done. */
   reseal(accountId: string): Promise<boolean>;
-  /** For the token vault. */
+  /** For the token vault, and for whoever changes keys. */
   readonly tokens: TokenStore;
 }
 

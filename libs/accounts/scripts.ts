@@ -77,6 +77,7 @@ return 1`;
 /** KEYS account · ARGV version, sealed before, sealed after → 1 or 0 */
 export const resealScript = `#!lua
 local v, sealed = unpack(redis.call('HMGET', KEYS[1], 'v', 'sealed'))
+if sealed == ARGV[3] then return 1 end
 if v ~= ARGV[1] or sealed ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], 'sealed', ARGV[3])
 return 1`;

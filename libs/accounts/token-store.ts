@@ -34,8 +34,13 @@ export interface TokenStore {
   rotate(rotation: Rotation): Promise<'stored' | 'moved' | 'gone'>;
   /** Wipes the tokens and ends every grant of ours for the account: the user has to sign in again. */
   kill(accountId: string, version: number, attemptId: string): Promise<boolean>;
-  /** Seals with the current key what an older one sealed. Resolves to whether it did. */
+  /**
+   * Seals with the current key what an older one sealed. Resolves to whether it did.
+   * @throws UnsealError when no key that we have opens it
+   */
   reseal(accountId: string): Promise<boolean>;
+  /** Id of the key that sealed the account's tokens; null: it has none. */
+  kidOf(accountId: string): Promise<string | null>;
 }
 
 export const accountKey = (accountId: string) => `account:${accountId}`;
@@ -84,11 +89,18 @@ export function createTokenStore({ redis, sealer }: { redis: Redis; sealer: Seal
       return (await redis.eval(killScript, 2, ...keys, version, attemptId)) === 1;
     },
     async reseal(accountId) {
-      const [version, sealed] = await redis.hmget(accountKey(accountId), 'v', 'sealed');
-      if (!version || !sealed || sealer.kidOf(sealed) === sealer.currentKid) return false;
-      const context = contextOf(accountId, Number(version));
-      const resealed = sealer.seal(sealer.open(sealed, context), context);
-      return (await run(resealScript, accountId, version, sealed, resealed)) === 1;
+      for (;;) {
+        const [version, sealed] = await redis.hmget(accountKey(accountId), 'v', 'sealed');
+        if (!version || !sealed || sealer.kidOf(sealed) === sealer.currentKid) return false;
+        const context = contextOf(accountId, Number(version));
+        const resealed = sealer.seal(sealer.open(sealed, context), context);
+        // Otherwise a refresh or a sign-in was first: look again at what it stored.
+        if ((await run(resealScript, accountId, version, sealed, resealed)) === 1) return true;
+      }
+    },
+    async kidOf(accountId) {
+      const sealed = await redis.hget(accountKey(accountId), 'sealed');
+      return sealed ? sealer.kidOf(sealed) : null;
     },
   };
 }

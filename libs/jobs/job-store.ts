@@ -2,6 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Redis } from 'ioredis';
+import { catalogue } from '#libs/insight/catalogue.ts';
 import { prepareScript, type Script } from '#libs/redis/script.ts';
 import type { Sealer } from '#libs/sealing/sealing.ts';
 import { type Job, type MediaItem, newItem, recordVersion } from './job.ts';
@@ -59,9 +60,9 @@ export type SaveItemResult =
 export type JobStore = ReturnType<typeof createJobStore>;
 
 const openKey = 'jobs:open';
-const recordKey = (jobId: string) => `job:${jobId}`;
+export const recordKey = (jobId: string) => `job:${jobId}`;
 const listKey = (accountId: string) => `jobs:of:${accountId}`;
-const orderContext = (accountId: string, jobId: string) => ({
+export const orderContext = (accountId: string, jobId: string) => ({
   record: 'order',
   account: accountId,
   id: jobId,
@@ -242,6 +243,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
           checkAfterMs: facts.checkAfterMs,
           tweet: facts.tweet && { id: facts.tweet.id ?? '', claim: facts.tweet.claim },
           retentionMs,
+          ...(to === 'published' ? { publishBuckets: catalogue.publish_seconds.buckets } : {}),
         }),
       ],
     )) as [number, number | string, string];

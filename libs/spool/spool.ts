@@ -14,6 +14,8 @@ export interface Spool extends AsyncDisposable {
   drop(id: string): Promise<void>;
   /** Everything kept of one kind, in no particular order. What no configured key opens stays where it is. */
   entries(kind: string): Promise<{ readonly id: string; readonly entry: unknown }[]>;
+  /** Seals with the current key what another one sealed. Resolves to the ids of the keys that are not to be had here. */
+  reseal(): Promise<string[]>;
 }
 
 const suffix = '.sealed';
@@ -24,7 +26,7 @@ const abandonedAfterMs = 60_000;
 /** Opens the spool in the folder `dir`, which is made if needed. */
 export async function openSpool(
   dir: string,
-  sealer: Pick<Sealer, 'seal' | 'open'>,
+  sealer: Sealer,
   { now = Date.now }: { now?: () => number } = {},
 ): Promise<Spool> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
@@ -56,6 +58,19 @@ export async function openSpool(
         if (plain !== null) entries.push({ id, entry: JSON.parse(plain) });
       }
       return entries;
+    },
+    async reseal() {
+      const missing = new Set<string>();
+      for (const name of (await readdir(dir)).filter((name) => name.endsWith(suffix))) {
+        const id = name.slice(0, -suffix.length);
+        const sealed = await readIfThere(join(dir, name));
+        if (sealed === null || sealer.kidOf(sealed) === sealer.currentKid) continue;
+        const plain = unseal(sealer, sealed, id);
+        if (plain === null) missing.add(sealer.kidOf(sealed));
+        // Whoever drops the entry in this very moment sees it again: what it tells was recorded, and is known as such.
+        else await writeDurably(dir, fileOf(id), sealer.seal(plain, contextOf(id)));
+      }
+      return [...missing];
     },
     async [Symbol.asyncDispose]() {
       await Promise.allSettled(writing);

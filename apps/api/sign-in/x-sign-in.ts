@@ -1,9 +1,10 @@
 import type { Context } from 'koa';
 import type { Account, AccountStore } from '#libs/accounts/account-store.ts';
+import { mayConnect } from '#libs/accounts/may-connect.ts';
 import type { Log } from '#libs/log/log.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
 import type { TokenSet, XOAuth } from '#libs/x-api/oauth.ts';
-import type { XApi, XUser } from '#libs/x-api/x-api.ts';
+import type { XApi } from '#libs/x-api/x-api.ts';
 import type { Attempts, Purpose } from './attempts.ts';
 import type { BrowserCookie } from './browser.ts';
 import { reach } from './reach.ts';
@@ -78,10 +79,6 @@ async function connect(
     // What was not stored can never be used again and must not stay valid.
     if (!stored) await revokeAtX(tokenSet, oauth);
   }
-}
-
-function mayConnect(user: XUser, allowed: readonly string[]): boolean {
-  return allowed.length === 0 || allowed.includes(user.id) || allowed.includes(user.username.toLowerCase());
 }
 
 async function revokeAtX(tokenSet: TokenSet, oauth: XOAuth): Promise<void> {
