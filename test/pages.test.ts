@@ -196,6 +196,7 @@ describe.skipIf(!hasChromium)('the pages in a real browser (Chromium, where it i
     await signIn(page, `/jobs/${job.job_id}`);
     await keepPicture(page, 'job-failed');
     expect(await page.locator('.timeline').textContent()).toMatch(/Given up: No media at this address/);
+    expect(await page.getByRole('progressbar').count()).toBe(0);
     await page.getByRole('link', { name: 'What happened, and what to do' }).click();
     await page.getByRole('heading', { name: 'No media at this address' }).waitFor();
     expect(complaints).toEqual([]);

@@ -129,12 +129,13 @@ const stages: Readonly<Record<JobView['media'][number]['status'], string>> = {
 const kinds = { image: 'Image', gif: 'GIF', video: 'Video' } as const;
 
 function mediaOf(job: JobView): Html {
+  const inWork = job.next_check_seconds !== null;
   return html`<section><h2>Media</h2><ul class="rows">${job.media.map((item) => {
     const name = `${item.kind === null ? 'Media' : kinds[item.kind]} ${item.index + 1}`;
     const bytes = item.bytes === null ? '' : ` · ${formatBytes(item.bytes)}`;
     return html`<li><div class="row"><span>${name}<span class="soft">${bytes}</span></span>
-<span class="soft">${stages[item.status]}</span></div>
-${item.status !== 'ready' && progressBar(`Progress of ${name}`, item.progress)}
+<span class="soft">${inWork || item.status === 'ready' ? stages[item.status] : 'Not used'}</span></div>
+${inWork && item.status !== 'ready' && progressBar(`Progress of ${name}`, item.progress)}
 ${item.note !== null && html`<p class="soft small">${item.note}</p>`}</li>`;
   })}</ul></section>`;
 }
