@@ -6,7 +6,7 @@ import type { JobState } from './job.ts';
  * `due`: neither a wait nor the due time lies ahead, and the job has not expired. `deadline`: the time to begin the
  * request is over. `unsent`: no attempt with an unknown outcome was made and nothing of it is live.
  * `cursor`: it is still about the post of the order that was read. `turn`: no earlier post of the account is ready or
- * being sent. `trusted`: Redis has not gone back in time since the record was last checked against X.
+ * being sent. `trusted`: a post that is due has been checked against X since Redis last went back in time.
  */
 export type Guard = 'owner' | 'attempt' | 'due' | 'deadline' | 'unsent' | 'cursor' | 'turn' | 'trusted';
 
@@ -85,7 +85,7 @@ export const moves = {
     evenWhenFull: true,
   },
   /** Redis went back in time: the post may be on X although the record knows of no attempt. Look before sending. */
-  lookFirst: { from: ['ready'], to: 'confirming', guards: ['owner', 'cursor'], evenWhenFull: true },
+  lookFirst: { from: beforeSending, to: 'confirming', guards: ['owner', 'cursor'], evenWhenFull: true },
   /** Whoever was sending has not said how it went. */
   deadlinePassed: { from: ['sending'], to: 'confirming', guards: ['deadline'], evenWhenFull: true },
   /** Surely absent, first attempt: send once more. */
@@ -98,10 +98,10 @@ export const moves = {
     evenWhenFull: true,
   },
   /** Before anything was sent: bad media, account gone, expired, poison. */
-  fail: { from: beforeSending, to: 'failed', guards: [], evenWhenFull: true },
+  fail: { from: beforeSending, to: 'failed', guards: ['trusted'], evenWhenFull: true },
   /** Media is gone or expires too soon: back to the media workers. */
   mediaAgain: { from: ['ready'], to: 'accepted', guards: ['owner'], evenWhenFull: false },
-  cancel: { from: beforeSending, to: 'canceled', guards: ['unsent'], evenWhenFull: true },
+  cancel: { from: beforeSending, to: 'canceled', guards: ['unsent', 'trusted'], evenWhenFull: true },
   /** The user's word on an unconfirmed post. */
   resolvePosted: { from: ['unconfirmed'], to: 'published', guards: ['cursor'], evenWhenFull: true },
   resolveNotPosted: { from: ['unconfirmed'], to: 'failed', guards: ['cursor'], evenWhenFull: true },

@@ -58,3 +58,8 @@ export function planLookFirst(job: Known, { owner, attemptId }: Attempt): Planne
     },
   };
 }
+
+/** Whether the post may be on X although its record says nothing of it; before its time it cannot be. */
+export function mustLookFirst(job: Pick<Job, 'reconcile' | 'publishAt'>, now: number): boolean {
+  return job.reconcile && (job.publishAt ?? 0) <= now;
+}

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Job, MediaItem } from '#libs/jobs/job.ts';
 import type { ItemStep } from '#libs/jobs/job-record.ts';
 import { mediaOf } from '#libs/jobs/order.ts';
+import { mustLookFirst } from './intent.ts';
 import { checkMediaMix } from './media-mix.ts';
 import { prepareItem } from './prepare-item.ts';
 import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
@@ -43,6 +44,10 @@ export async function runItem(
   const first = claimed?.job.media[index];
   if (!claimed || !first || claimed.job.state !== 'accepted' || first.stage === 'ready') return null;
   const { job } = claimed;
+  if (mustLookFirst(job, (deps.now ?? Date.now)())) {
+    await deps.wakeUps.again(jobId, { round: 'look' });
+    return null;
+  }
   const source = mediaOf(deps.jobs.openOrder(job))[index];
   if (!source) return null;
   if (claimed.starts > maxStarts) return await endPoisonItem(deps, job, index);

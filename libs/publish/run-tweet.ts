@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hasEnded, isClosed, type Job } from '#libs/jobs/job.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import { confirm, leaveUnconfirmed, observe, unknownOutcome } from './confirm.ts';
-import { planLookFirst } from './intent.ts';
+import { mustLookFirst, planLookFirst } from './intent.ts';
 import { uploadAgain } from './outcome-plan.ts';
 import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
 import { sendTweet } from './send-tweet.ts';
@@ -29,6 +29,10 @@ export async function runTweet(deps: PublishDeps, jobId: string, run: RunContext
     try {
       switch (job.state) {
         case 'accepted': {
+          if (mustLookFirst(job, now)) {
+            await lookFirst(deps, job, owner);
+            break;
+          }
           if (job.media.some((item) => item.stage !== 'ready')) return null;
           await deps.jobs.move(jobId, 'prepared', { checkAfterMs: 10_000 });
           break;
@@ -36,14 +40,14 @@ export async function runTweet(deps: PublishDeps, jobId: string, run: RunContext
         case 'ready': {
           const until = startsLater(job, now);
           if (until !== null) return await sleep(deps, job, owner, until);
+          // Before anything else is decided: what is on X must not be called failed either.
+          if (job.reconcile) {
+            await lookFirst(deps, job, owner);
+            break;
+          }
           const late = tooLate(job, now);
           if (late) return await expire(deps, job, late);
           if (await mediaNeedsUpload(deps, job, order, owner, now)) return null;
-          if (job.reconcile) {
-            const { name, facts } = planLookFirst(job, { owner, attemptId: randomUUID() });
-            await deps.jobs.move(jobId, name, facts);
-            break;
-          }
           const sent = await sendTweet(deps, job, order, { ...run, owner, rejectedToken });
           rejectedToken = sent.rejectedToken;
           // Another post of the account goes first, and wakes this one when it is through.
@@ -91,6 +95,11 @@ async function handBack(deps: PublishDeps, job: Job, owner: string): Promise<Run
     checkAfterMs: 1000,
   });
   return (deps.now ?? Date.now)();
+}
+
+async function lookFirst(deps: PublishDeps, job: Job, owner: string): Promise<void> {
+  const { name, facts } = planLookFirst(job, { owner, attemptId: randomUUID() });
+  await deps.jobs.move(job.id, name, facts);
 }
 
 async function sleep(deps: PublishDeps, job: Job, owner: string, until: number): Promise<RunResult> {

@@ -1,6 +1,7 @@
 import type { Job } from '#libs/jobs/job.ts';
 import { isClosed } from '#libs/jobs/job.ts';
 import { unknownOutcome } from './confirm.ts';
+import { mustLookFirst } from './intent.ts';
 import type { PublishDeps } from './publisher.ts';
 
 const batch = 200;
@@ -42,6 +43,8 @@ async function see(deps: PublishDeps, job: Job): Promise<void> {
 }
 
 async function seeAccepted(deps: PublishDeps, job: Job): Promise<void> {
+  if (mustLookFirst(job, (deps.now ?? Date.now)()))
+    return await deps.wakeUps.again(job.id, { round: 'look' });
   const allPrepared = job.media.every((item) => item.prepared !== null);
   let open = 0;
   for (const [index, item] of job.media.entries()) {

@@ -59,7 +59,7 @@ function fails(guard: Guard, record: Fields, facts: MoveFacts, { now, earlier = 
     case 'unsent':
       return Number(record.open_attempts ?? 0) > 0 || Boolean(record.tweets);
     case 'trusted':
-      return record.reconcile !== undefined;
+      return record.reconcile !== undefined && !after(record.publish_at, now);
     case 'turn':
       return earlier.some((state) => ['ready', 'sending', 'accepted'].includes(state));
   }

@@ -28,7 +28,8 @@ if guards.deadline and after(record[9]) then return {0, 'deadline', state} end
 if guards.unsent and (tonumber(record[10] or '0') > 0 or (record[13] and record[13] ~= '')) then
   return {0, 'unsent', state}
 end
-if guards.trusted and record[15] then return {0, 'trusted', state} end
+-- Before its time it cannot have been sent, whatever Redis has forgotten.
+if guards.trusted and record[15] and not after(record[7]) then return {0, 'trusted', state} end
 -- The posts of one account go out one at a time, in the order of their acceptance: the lane holds those that could.
 local lane = 'lane:' .. record[11]
 if guards.turn then
