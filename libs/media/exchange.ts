@@ -28,16 +28,21 @@ export class RetryableAnswerError extends Error {
   }
 }
 
-/** Asks for a URL and follows its redirects, each hop judged anew. Rejects with the signal's reason when it fires. */
-export type Exchange = (url: string, maxBytes: number, signal: AbortSignal) => Promise<Answer>;
+/** Asks for a URL and follows its redirects unless told not to, each hop judged anew. Rejects with the signal's reason when it fires. */
+export type Exchange = (
+  url: string,
+  maxBytes: number,
+  signal: AbortSignal,
+  redirects?: boolean,
+) => Promise<Answer>;
 
 /** Creates the exchange over an agent that judges connections. */
 export function createExchange(agent: Agent, rules: HostRules, timeouts: Timeouts): Exchange {
   // Headers that come byte by byte keep the agent's own timer going, not this one.
   const hopTimeoutMs = timeouts.resolveMs + timeouts.connectMs + timeouts.headersMs;
-  return async (url, maxBytes, signal) => {
+  return async (url, maxBytes, signal, redirects = true) => {
     let next = url;
-    for (let hop = 0; hop <= maxRedirects; hop += 1) {
+    for (let hop = 0; hop <= (redirects ? maxRedirects : 0); hop += 1) {
       const target = parseMediaUrl(next, rules);
       if (!target) throw notUsable(hop);
       const response = await send(agent, target, hop, { signal, hopTimeoutMs });

@@ -57,7 +57,12 @@ export interface MediaFetcher {
   /** Downloads a small document into memory, by the same rules and with the same errors. */
   fetchDocument(
     url: string,
-    options: { readonly maxBytes: number; readonly signal?: AbortSignal | undefined },
+    options: {
+      readonly maxBytes: number;
+      readonly signal?: AbortSignal | undefined;
+      /** False where only the address itself may speak; the answer is `media_redirect` then. True when left out. */
+      readonly redirects?: boolean;
+    },
   ): Promise<{ body: Buffer; contentType: string | null }>;
 }
 
@@ -65,6 +70,7 @@ interface Download {
   readonly url: string;
   readonly maxBytes: number;
   readonly signal: AbortSignal | undefined;
+  readonly redirects?: boolean | undefined;
   /** Takes the body; called once per try. */
   readonly receive: (answer: Answer, pace: Pace) => Promise<void>;
 }
@@ -93,7 +99,7 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
     using pace = createPace(options.pace, wanted.signal, options.now);
     for (let attempt = 0; ; attempt += 1) {
       try {
-        const answer = await exchange(wanted.url, wanted.maxBytes, pace.signal);
+        const answer = await exchange(wanted.url, wanted.maxBytes, pace.signal, wanted.redirects);
         return await wanted.receive(answer, pace);
       } catch (error) {
         if (!(error instanceof RetryableAnswerError)) throw error;
@@ -124,7 +130,7 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
         throw error;
       }
     },
-    async fetchDocument(url, { maxBytes, signal }) {
+    async fetchDocument(url, { maxBytes, signal, redirects }) {
       let document: { body: Buffer; contentType: string | null } = {
         body: Buffer.alloc(0),
         contentType: null,
@@ -134,7 +140,7 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
         for await (const piece of answer.body) pieces.push(piece);
         document = { body: Buffer.concat(pieces), contentType: answer.contentType };
       };
-      await download({ url, maxBytes, signal, receive });
+      await download({ url, maxBytes, signal, redirects, receive });
       return document;
     },
     [Symbol.asyncDispose]: () => agent.destroy(),

@@ -8,8 +8,11 @@ import {
 } from 'oidc-provider';
 import type { AccountStore } from '#libs/accounts/account-store.ts';
 import type { Config } from '#libs/config/config.ts';
+import { createDocumentFetch, documentLimits, type FetchDocument } from './client-documents.ts';
 import { ownClientId, registeredClients } from './clients.ts';
 import { refreshTokenSeconds } from './grants.ts';
+import type { SignInLimits } from './limits.ts';
+import { type ClientKinds, clientSigningAlgorithms } from './metadata.ts';
 import type { OidcStore } from './oidc-store.ts';
 import { reach } from './reach.ts';
 import { xScopes } from './scope.ts';
@@ -17,7 +20,8 @@ import { xScopes } from './scope.ts';
 /** What an access token is good for (RFC 8707): an absolute URI each. */
 export interface Audiences {
   readonly rest: string;
-  readonly mcp: string;
+  /** null while that door is closed. */
+  readonly mcp: string | null;
 }
 
 /** Lifetimes in seconds. The one-time code of `/callback` is carried by hand, other codes by a redirect. */
@@ -37,6 +41,10 @@ export interface AuthorizationServerOptions {
   readonly store: OidcStore;
   readonly accounts: AccountStore;
   readonly renderError: NonNullable<Configuration['renderError']>;
+  readonly kinds: ClientKinds;
+  /** Where clients' documents are read. */
+  readonly fetchDocument: FetchDocument;
+  readonly limits: SignInLimits;
 }
 
 /**
@@ -51,7 +59,13 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     adapter: options.store.adapter,
     clients: registeredClients(publicUrl, gpt),
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
-    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+    clientAuthMethods: [
+      ...(['client_secret_basic', 'client_secret_post', 'none'] as const),
+      ...(options.kinds.documents ? (['private_key_jwt'] as const) : []),
+    ],
+    enabledJWA: { clientAuthSigningAlgValues: [...clientSigningAlgorithms] },
+    fetch: createDocumentFetch(options.fetchDocument),
+    fetchResponseBodyLimits: documentLimits,
     responseTypes: ['code'],
     scopes: [...xScopes],
     claims: {},
@@ -66,7 +80,12 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       url: async (_ctx, interaction) => `/oauth/consent/${interaction.uid}`,
       policy: alwaysAtX(),
     },
-    routes: { authorization: '/oauth/authorize', token: '/oauth/token', revocation: '/oauth/revoke' },
+    routes: {
+      authorization: '/oauth/authorize',
+      token: '/oauth/token',
+      revocation: '/oauth/revoke',
+      registration: '/oauth/register',
+    },
     renderError: options.renderError,
     ...tokenRules(options),
   });
@@ -107,7 +126,7 @@ function cookies({ publicUrl, cookieKey }: AuthorizationServerOptions): Configur
   };
 }
 
-function features({ audiences }: AuthorizationServerOptions): Configuration['features'] {
+function features({ audiences, kinds, limits }: AuthorizationServerOptions): Configuration['features'] {
   const off = { enabled: false };
   return {
     devInteractions: off,
@@ -115,6 +134,17 @@ function features({ audiences }: AuthorizationServerOptions): Configuration['fea
     pushedAuthorizationRequests: off,
     rpInitiatedLogout: off,
     userinfo: off,
+    clientIdMetadataDocument: {
+      enabled: kinds.documents,
+      ack: 'draft-02',
+      allowFetch: async (ctx) => await limits.mayFetchDocument(ctx),
+    },
+    // Without a management API (RFC 7592): whoever wants something else registers again.
+    registration: {
+      enabled: kinds.registration,
+      initialAccessToken: false,
+      issueRegistrationAccessToken: false,
+    },
     revocation: {
       enabled: true,
       allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId,

@@ -11,10 +11,18 @@ const startsPerWindow = 600;
 
 const wrongSecretsPerWindow = 10;
 
+/** Clients that introduce themselves: an honest one does it once, and its document is kept for a while. */
+const perHour = { registrationsPerAddress: 20, registrations: 500, documentsPerAddress: 120 };
+const hour = 3600;
+
 /** What one address may do before anybody is signed in. */
 export interface SignInLimits {
   /** Counts a sign-in that is begun. @throws {ProblemError} too_many_requests */
   countStart(ctx: Context): Promise<void>;
+  /** Counts a client that registers itself. @throws {ProblemError} too_many_requests */
+  countRegistration(ctx: Context): Promise<void>;
+  /** Counts a client's document that has to be fetched; false: too many. */
+  mayFetchDocument(ctx: Pick<Context, 'ip'>): Promise<boolean>;
   /**
    * Counts a wrong client secret, by address and client, and turns the answer into a 429 once there are too many.
    * The right secret always works: nobody can lock a client out.
@@ -23,10 +31,10 @@ export interface SignInLimits {
 }
 
 export function createSignInLimits(redis: Redis): SignInLimits {
-  const count = (what: string) =>
+  const count = (what: string, seconds = windowSeconds) =>
     reach(async () => {
       const key = `limit:${what}`;
-      const answers = await redis.multi().incr(key).expire(key, windowSeconds, 'NX').exec();
+      const answers = await redis.multi().incr(key).expire(key, seconds, 'NX').exec();
       return Number(answers?.[0]?.[1] ?? 0);
     });
   return {
@@ -36,6 +44,19 @@ export function createSignInLimits(redis: Redis): SignInLimits {
         retryAfterSeconds: windowSeconds,
       });
     },
+    async countRegistration(ctx) {
+      const ofAddress = await count(`register:${ctx.ip}`, hour);
+      if (
+        ofAddress <= perHour.registrationsPerAddress &&
+        (await count('register', hour)) <= perHour.registrations
+      )
+        return;
+      throw new ProblemError('too_many_requests', 'Too many clients were registered in the last hour.', {
+        retryAfterSeconds: hour,
+      });
+    },
+    mayFetchDocument: async (ctx) =>
+      (await count(`client-document:${ctx.ip}`, hour)) <= perHour.documentsPerAddress,
     async countWrongSecret(ctx, clientId) {
       if ((await count(`secret:${hashOf(`${ctx.ip} ${clientId}`)}`)) <= wrongSecretsPerWindow) return;
       ctx.status = 429;

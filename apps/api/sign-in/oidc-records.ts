@@ -44,6 +44,8 @@ export interface OidcRecords {
   consume(kind: string, id: string): Promise<number>;
   /** `expiresAt` in epoch seconds. A record that is gone stays so. */
   extend(kind: string, id: string, expiresAt: number): Promise<void>;
+  /** Keeps a record that still exists for so long from now. */
+  keep(kind: string, id: string, ttlSeconds: number): Promise<void>;
   remove(kind: string, id: string): Promise<void>;
 }
 
@@ -68,6 +70,7 @@ export function createOidcRecords(redis: Redis): OidcRecords {
     },
     consume: async (kind, id) => Number(await consume([recordKey(kind, id)], [nowSeconds(), randomUUID()])),
     extend: async (kind, id, expiresAt) => void (await extend([recordKey(kind, id)], [expiresAt])),
+    keep: async (kind, id, ttlSeconds) => void (await redis.expire(recordKey(kind, id), ttlSeconds)),
     remove: async (kind, id) => void (await redis.del(recordKey(kind, id))),
   };
 }

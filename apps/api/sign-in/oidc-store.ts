@@ -38,18 +38,30 @@ export function createOidcStore(redis: Redis): OidcStore {
         if (payload?.grantId === undefined || payload.accountId === undefined) return;
         await records.extend('RefreshToken', token, nowSeconds() + refreshTokenSeconds);
         await grants.keep(payload.grantId, payload.accountId);
+        if (payload.clientId !== undefined)
+          await records.keep('Client', payload.clientId, refreshTokenSeconds);
       }),
     isGrantAlive: (grantId) => reach(() => grants.exists(grantId)),
     revokeAccount: (accountId) => reach(() => grants.endAllOf(accountId)),
   };
 }
 
+/** A client that registered itself and never signed anybody in is forgotten after this. */
+const newClientSeconds = 86_400;
+
+/** Seconds, where oidc-provider would keep a record for ever or longer than anything that came of it. */
+function lifetimeOf(kind: string): number | undefined {
+  return { Grant: refreshTokenSeconds, Client: newClientSeconds }[kind];
+}
+
 function createAdapter(kind: string, records: OidcRecords, grants: Grants): Adapter {
   return {
     upsert: (id, payload, expiresIn) =>
       reach(async () => {
-        await records.write(kind, id, payload, kind === 'Grant' ? refreshTokenSeconds : expiresIn);
-        const { accountId, grantId } = payload;
+        await records.write(kind, id, payload, lifetimeOf(kind) ?? expiresIn);
+        const { accountId, grantId, clientId } = payload;
+        if (kind === 'RefreshToken' && clientId !== undefined)
+          await records.keep('Client', clientId, refreshTokenSeconds);
         if (accountId === undefined) return;
         if (kind === 'Grant') await grants.add(id, accountId);
         if (kind === 'RefreshToken' && grantId !== undefined) await grants.keep(grantId, accountId);

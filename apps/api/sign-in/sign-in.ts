@@ -12,14 +12,16 @@ import { createAttempts } from './attempts.ts';
 import { createAuthorizationServer } from './authorization-server.ts';
 import { authorize, createRenderError } from './authorize.ts';
 import { createBrowserCookie } from './browser.ts';
+import type { FetchDocument } from './client-documents.ts';
 import { type Consent, createConsent } from './consent.ts';
 import { createConsentMemory } from './consent-memory.ts';
 import { answerDirect, startAuth } from './direct-sign-in.ts';
 import { explainFaults } from './explain-faults.ts';
 import { createSignInLimits, type SignInLimits } from './limits.ts';
-import { serverMetadata } from './metadata.ts';
+import { type ClientKinds, serverMetadata } from './metadata.ts';
 import { createOidcStore } from './oidc-store.ts';
 import { asSeenFromOutside, toPublicName } from './outside.ts';
+import { register } from './register.ts';
 import { type Methods, type Routes, serve } from './routes.ts';
 import { deriveKey } from './secrets.ts';
 import { SignInFault } from './sign-in-fault.ts';
@@ -47,6 +49,10 @@ export interface SignInOptions {
   readonly sealer: Sealer;
   /** Browsers that end a direct sign-in stay signed in to our pages. */
   readonly sessions: Sessions;
+  /** What MCP clients need; null: that door is closed, and nobody gets tokens for it. */
+  readonly mcp: { readonly dynamicRegistration: boolean } | null;
+  /** Reads documents at addresses that clients name. */
+  readonly fetchDocument: FetchDocument;
   readonly log: Log;
 }
 
@@ -62,13 +68,16 @@ export interface SignIn {
 /** Our authorization server in front of X's. */
 export async function createSignIn(options: SignInOptions): Promise<SignIn> {
   const { publicUrl, redis, accounts, oauth, log, secretKey } = options;
-  const audiences = { rest: publicUrl, mcp: `${publicUrl}/mcp` };
+  const audiences = { rest: publicUrl, mcp: options.mcp === null ? null : `${publicUrl}/mcp` };
   const store = createOidcStore(redis);
   const renderError = createRenderError(log);
   const cookieKey = deriveKey(secretKey, 'cookies');
-  const provider = createAuthorizationServer({ ...options, audiences, store, cookieKey, renderError });
-  provider.on('server_error', (_ctx, err) => log.error({ err }, 'The authorization server failed'));
   const limits = createSignInLimits(redis);
+  const kinds = { documents: options.mcp !== null, registration: options.mcp?.dynamicRegistration ?? false };
+  const provider = createAuthorizationServer({
+    ...{ ...options, audiences, store, cookieKey, renderError, limits, kinds },
+  });
+  provider.on('server_error', (_ctx, err) => log.error({ err }, 'The authorization server failed'));
   const browserCookie = createBrowserCookie(publicUrl);
   const attempts = createAttempts(redis, options.sealer);
   const xSignIn = createXSignIn({ ...options, attempts, browserCookie });
@@ -80,7 +89,7 @@ export async function createSignIn(options: SignInOptions): Promise<SignIn> {
     xOrigin: new URL((await oauth.authorizationRequest()).url).origin,
   });
   const endpoints = createTokenEndpoints({ provider, publicUrl, limits, log });
-  const routes = signInRoutes({ ...options, provider, limits, xSignIn, desk, consent, endpoints });
+  const routes = signInRoutes({ ...options, provider, limits, xSignIn, desk, consent, endpoints, kinds });
   const outside = asSeenFromOutside(provider, publicUrl);
   return {
     routes: serve(routes, (ctx, next) => outside(ctx, () => explainFaults(ctx, next))),
@@ -98,6 +107,7 @@ interface Parts extends SignInOptions {
   readonly desk: TokenDesk;
   readonly consent: Consent;
   readonly endpoints: TokenEndpoints;
+  readonly kinds: ClientKinds;
 }
 
 function signInRoutes({
@@ -110,6 +120,7 @@ function signInRoutes({
   desk,
   consent,
   endpoints,
+  kinds,
 }: Parts): Routes {
   const callback = async (ctx: Context) => {
     const { purpose, outcome } = await xSignIn.finish(ctx);
@@ -123,7 +134,7 @@ function signInRoutes({
     await handle(ctx);
   };
   const metadata = async (ctx: Context) => {
-    ctx.body = serverMetadata(publicUrl);
+    ctx.body = serverMetadata(publicUrl, kinds);
   };
   return new Map<string, Methods>([
     ['/startAuth', { GET: begin((ctx) => startAuth(ctx, xSignIn)) }],
@@ -135,6 +146,9 @@ function signInRoutes({
     ['/oauth/token', { POST: endpoints.standard }],
     ['/oauth/revoke', { POST: endpoints.standard }],
     ['/oauth/refresh', { POST: endpoints.refresh }],
+    ...(kinds.registration
+      ? [['/oauth/register', { POST: (ctx: Context) => register(ctx, { provider, limits }) }] as const]
+      : []),
     ['/.well-known/oauth-authorization-server', { GET: metadata, HEAD: metadata }],
   ]);
 }

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import Koa from 'koa';
 import { startSimulator } from '#apps/x-simulator/simulator.ts';
 import { createAccountStore } from '#libs/accounts/account-store.ts';
+import { createMediaFetcher } from '#libs/media/fetch-media.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
@@ -70,6 +71,8 @@ export async function startWorld(overrides: Partial<SignInOptions> = {}) {
       redirectUri,
     }),
     log: { debug: noteAs('debug'), info: noteAs('info'), warn: noteAs('warn'), error: noteAs('error') },
+    mcp: { dynamicRegistration: false },
+    fetchDocument: stack.use(createMediaFetcher({ trustedHosts: [] })).fetchDocument,
     ...overrides,
     publicUrl,
     redirectUri,

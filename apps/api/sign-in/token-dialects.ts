@@ -1,5 +1,3 @@
-import { IncomingMessage } from 'node:http';
-import { Socket } from 'node:net';
 import type { Context } from 'koa';
 import type { Provider } from 'oidc-provider';
 import type { Log } from '#libs/log/log.ts';
@@ -7,7 +5,7 @@ import { ProblemError } from '#libs/problem/problem.ts';
 import { BodyError, type Parameters, readParameters } from './body.ts';
 import { ownClientId, ownRedirectUri } from './clients.ts';
 import type { SignInLimits } from './limits.ts';
-import { askProvider } from './outside.ts';
+import { askWithBody } from './replay.ts';
 
 export interface TokenEndpoints {
   /** `POST /oauth/token` and `POST /oauth/revoke`: forms by the standards, and JSON with the same names. */
@@ -59,8 +57,10 @@ function withDefaults(
   const add = (name: string, value: string) => sentValue(name) === undefined && added.push([name, value]);
   const kind = sentValue('grant_type') ?? inferredGrant(sentValue);
   if (isTokenRequest && kind !== undefined) add('grant_type', kind);
-  if (!authenticated) add('client_id', ownClientId);
-  const isOwnClient = !authenticated && (sentValue('client_id') ?? ownClientId) === ownClientId;
+  // An assertion (RFC 7523) names its client itself.
+  const isNamed = authenticated || sentValue('client_assertion') !== undefined;
+  if (!isNamed) add('client_id', ownClientId);
+  const isOwnClient = !isNamed && (sentValue('client_id') ?? ownClientId) === ownClientId;
   if (isOwnClient && kind === 'authorization_code') add('redirect_uri', ownRedirectUri(publicUrl));
   return [...sent, ...added];
 }
@@ -101,35 +101,15 @@ function refuseBody(ctx: Context, { status, message }: BodyError): void {
   ctx.body = { error: 'invalid_request', error_description: message };
 }
 
-/** The request again as a form, on a stream of its own, as the first one has been read. */
+/** The request again as a form. */
 async function askWithForm(provider: Provider, ctx: Context, parameters: Parameters): Promise<void> {
-  const form = Buffer.from(
-    new URLSearchParams(parameters.map(([name, value]): [string, string] => [name, value])).toString(),
-  );
-  const original = ctx.req;
-  const { headers } = original;
-  headers['content-type'] = 'application/x-www-form-urlencoded';
-  headers['content-length'] = String(form.length);
-  // Errors are JSON here, whoever asks.
-  headers.accept = 'application/json';
-  delete headers['transfer-encoding'];
+  const { headers } = ctx.req;
   // The access token that is being replaced may come along; client authentication is another matter.
   if (/^bearer /i.test(headers.authorization ?? '')) delete headers.authorization;
-  // Whoever sends an Origin is served like anybody else, and pages elsewhere may not read the answer.
-  delete headers.origin;
-  // On no socket, lest the real one is closed when this has been read.
-  const replay = new IncomingMessage(new Socket());
-  replay.headers = headers;
-  replay.push(form);
-  replay.push(null);
-  ctx.req = replay;
-  try {
-    await askProvider(provider, ctx);
-  } finally {
-    ctx.req = original;
-    for (const name of ['Allow-Origin', 'Expose-Headers']) ctx.remove(`Access-Control-${name}`);
-    ctx.remove('Vary');
-  }
+  const text = new URLSearchParams(
+    parameters.map(([name, value]): [string, string] => [name, value]),
+  ).toString();
+  await askWithBody(provider, ctx, { type: 'application/x-www-form-urlencoded', text });
 }
 
 /** oidc-provider does not say what may be wrong; a person or a model that reads it can do something with this. */

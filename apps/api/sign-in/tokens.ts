@@ -101,7 +101,12 @@ export function createTokenDesk({
     async findCaller(accessToken) {
       const payload = await store.findAccessToken(accessToken);
       if (!payload?.accountId || !payload.clientId) return null;
-      const audience = payload.aud === audiences.rest ? 'rest' : payload.aud === audiences.mcp ? 'mcp' : null;
+      const audience =
+        payload.aud === audiences.rest
+          ? 'rest'
+          : audiences.mcp !== null && payload.aud === audiences.mcp
+            ? 'mcp'
+            : null;
       if (audience === null) return null;
       const scope = (payload.scope ?? '').split(' ').filter(Boolean);
       return { accountId: payload.accountId, clientId: payload.clientId, scope, audience };
