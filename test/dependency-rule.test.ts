@@ -23,7 +23,7 @@ const allowed: Readonly<Record<string, readonly string[] | typeof all>> = {
       'libs/problem',
       'libs/redis',
     ],
-    ...['libs/run-app', 'libs/sealing', 'libs/spool', 'libs/x-api'],
+    ...['libs/run-app', 'libs/sealing', 'libs/spool', 'libs/x-api', 'libs/insight'],
   ],
   'apps/worker': [
     ...[
@@ -36,7 +36,7 @@ const allowed: Readonly<Record<string, readonly string[] | typeof all>> = {
       'libs/problem',
       'libs/publish',
     ],
-    ...['libs/redis', 'libs/run-app', 'libs/sealing', 'libs/spool', 'libs/x-api'],
+    ...['libs/redis', 'libs/run-app', 'libs/sealing', 'libs/spool', 'libs/x-api', 'libs/insight'],
   ],
   'apps/x-simulator': nothingOfOurs,
   'apps/import-token': [
@@ -49,9 +49,11 @@ const allowed: Readonly<Record<string, readonly string[] | typeof all>> = {
   ],
   'libs/publish': [
     ...['libs/jobs', 'libs/accounts', 'libs/media', 'libs/x-api', 'libs/spool', 'libs/problem', 'libs/redis'],
+    'libs/insight',
   ],
-  'libs/jobs': ['libs/x-api', 'libs/sealing', 'libs/problem', 'libs/redis'],
+  'libs/jobs': ['libs/x-api', 'libs/sealing', 'libs/problem', 'libs/redis', 'libs/insight'],
   'libs/accounts': ['libs/x-api', 'libs/sealing', 'libs/spool', 'libs/problem'],
+  'libs/insight': ['libs/x-api'],
   'libs/media': ['libs/problem'],
   'libs/deployment': ['libs/config'],
   'libs/run-app': ['libs/config', 'libs/log'],
