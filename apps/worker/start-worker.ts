@@ -5,6 +5,10 @@ import { createAccountStore } from '#libs/accounts/account-store.ts';
 import { createTokenVault } from '#libs/accounts/token-vault.ts';
 import type { Config, QueueName } from '#libs/config/config.ts';
 import { announceKeys } from '#libs/deployment/key-holders.ts';
+import { countRefreshes, countXCalls } from '#libs/insight/count-x.ts';
+import { createCounts } from '#libs/insight/counts.ts';
+import { signOfLife } from '#libs/insight/workers.ts';
+import { createJobCalls } from '#libs/jobs/job-calls.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
 import { createSpend } from '#libs/jobs/spend.ts';
 import { createUploadStore } from '#libs/jobs/upload-store.ts';
@@ -55,6 +59,7 @@ export async function startWorker(
   const deps = await createDeps(config, log, redis, stack);
   await replayOutcomes(deps);
   const trust = stack.use(await watchTrust({ redis, jobs: deps.jobs, dataDir: config.dataDir, log }));
+  stack.use(await signOfLife({ redis, queues: config.worker.queues }));
   const stopping = new AbortController();
 
   for (const queue of config.worker.queues)
@@ -78,9 +83,14 @@ async function createDeps(
   stack.use(await announceKeys(redis, config.secrets.tokenKeys));
   const wakeUps = stack.use(createWakeUps({ redis }));
   const jobs = createJobStore({ redis, sealer, onTurn: (jobId) => void wakeUps.turn(jobId).catch(() => {}) });
-  const x = stack.use(createXApi({ apiUrl: config.x.apiUrl }));
+  const counts = stack.use(createCounts({ redis }));
+  const calls = stack.use(createJobCalls({ redis }));
+  const x = stack.use(createXApi({ apiUrl: config.x.apiUrl, observe: countXCalls(counts) }));
   const spool = stack.use(await openSpool(join(config.dataDir, 'spool'), sealer));
-  const oauth = createXOAuth({ ...config.x, redirectUri: config.x.redirectUri ?? '' });
+  const oauth = countRefreshes(
+    createXOAuth({ ...config.x, redirectUri: config.x.redirectUri ?? '' }),
+    counts,
+  );
   const accounts = createAccountStore({ redis, sealer });
   const vault = stack.use(createTokenVault({ accounts, oauth, spool, redis }));
   await vault.replaySpool();
@@ -102,6 +112,8 @@ async function createDeps(
     spend: createSpend({ redis, budgets: config.spend }),
     prices: { ...usualPrices, ...config.spend.prices },
     policy: config.publish,
+    counts,
+    calls,
     report: ({ jobId, level, message, error, fields }) =>
       log[level]({ jobId, ...fields, err: error }, message),
   };

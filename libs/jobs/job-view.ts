@@ -94,8 +94,11 @@ export interface Situation {
   readonly waitReason: Job['waitReason'];
 }
 
+/** What of a record its status depends on. */
+export type Judged = Pick<Job, 'state' | 'publishAt' | 'notBefore' | 'waitReason' | 'owner' | 'media'>;
+
 /** The contract's `status` and `stage` of a record. */
-export function judge(job: Job, now: number): Situation {
+export function judge(job: Judged, now: number): Situation {
   const none = { stage: null, retryAt: null, waitReason: null };
   switch (job.state) {
     case 'published':
@@ -112,7 +115,7 @@ export function judge(job: Job, now: number): Situation {
   }
 }
 
-function judgeOpen(job: Job, now: number): Situation {
+function judgeOpen(job: Judged, now: number): Situation {
   if (job.publishAt !== null && job.publishAt > now)
     return { status: 'scheduled', stage: null, retryAt: null, waitReason: null };
   if (job.notBefore !== null && job.waitReason !== null)

@@ -50,6 +50,12 @@ export function createSpend({
     return { month: monthOf(), spentUsd: accountUsd, budgetUsd: budgets.perAccountUsd };
   }
 
+  /** What all accounts together have spent. */
+  async function total(): Promise<SpendReport> {
+    const spentUsd = Number((await redis.get(keyOf('all'))) ?? 0) / 1000;
+    return { month: monthOf(), spentUsd, budgetUsd: budgets.deploymentUsd };
+  }
+
   /** The sentence that refuses a post of this price; null while the budgets allow it. */
   async function refusal(accountId: string, usd: number): Promise<string | null> {
     if (budgets.perAccountUsd === null && budgets.deploymentUsd === null) return null;
@@ -64,5 +70,5 @@ export function createSpend({
     return null;
   }
 
-  return { book, report, refusal };
+  return { book, report, total, refusal };
 }

@@ -130,7 +130,7 @@ async function lookForPost(deps: PublishDeps, job: Job, order: Order): Promise<L
   const since = windowStart(job);
   let tweets: readonly XTweet[];
   try {
-    tweets = await callX(deps, { accountId: job.accountId, endpoint: 'user_tweets' }, (call) =>
+    tweets = await callX(deps, { jobId: job.id, accountId: job.accountId, endpoint: 'user_tweets' }, (call) =>
       deps.x.recentTweets(job.accountId, { sinceId: snowflakeAt(since) }, call),
     );
   } catch (error) {

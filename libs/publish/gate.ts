@@ -30,6 +30,7 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
   const accountKey = (accountId: string, endpoint: XEndpoint) => `gate:${accountId}:${endpoint}`;
   const appKey = (endpoint: XEndpoint) => `gate:app:${endpoint}`;
   const downKey = 'gate:app:down';
+  const indexKey = 'gates';
   const creditsKey = 'gate:app:credits';
 
   /** Whether a call could be made now, without counting one. */
@@ -52,6 +53,9 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
     return { open: false, until: until + Math.floor(random() * 400), reason };
   }
 
+  const close = (key: string, mode: string, first = 0, second = 0, third = 0) =>
+    closeScript([key, indexKey], [mode, first, second, third]);
+
   /** Learns from an answer of X, or from its absence. */
   async function learn(accountId: string, exchange: XExchange): Promise<void> {
     const { endpoint, status, rateLimits } = exchange;
@@ -61,17 +65,17 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
     for (const limit of rateLimits) {
       const key = limit.scope === 'app_24h' ? appKey(endpoint) : accountKey(accountId, endpoint);
       const resetAt = Math.min(limit.resetAt + skew, Date.now() + 24 * 60 * minute);
-      if (limit.remaining <= 0 || status === 429) tasks.push(closeScript([key], ['until', resetAt, 0, 0]));
-      else tasks.push(closeScript([key], ['remaining', resetAt, limit.remaining, 0]));
+      if (limit.remaining <= 0 || status === 429) tasks.push(close(key, 'until', resetAt));
+      else tasks.push(close(key, 'remaining', resetAt, limit.remaining, limit.limit));
     }
     const told = rateLimits.some((limit) => limit.resetAt + skew > Date.now());
     if (status === 429 && !told)
-      tasks.push(closeScript([accountKey(accountId, endpoint)], ['back_off', 0, minute, 15 * minute]));
-    if (status === 402) tasks.push(closeScript([creditsKey], ['back_off', 0, minute, 15 * minute]));
+      tasks.push(close(accountKey(accountId, endpoint), 'back_off', 0, minute, 15 * minute));
+    if (status === 402) tasks.push(close(creditsKey, 'back_off', 0, minute, 15 * minute));
     else if (status !== null && status < 300 && billed.includes(endpoint))
-      tasks.push(closeScript([creditsKey], ['open', 0, 0, 0]));
+      tasks.push(close(creditsKey, 'open'));
     const down = status === null || status >= 500;
-    tasks.push(closeScript([downKey], down ? ['strike', 5, 10_000, 5 * minute] : ['open', 0, 0, 0]));
+    tasks.push(down ? close(downKey, 'strike', 5, 10_000, 5 * minute) : close(downKey, 'open'));
     await Promise.all(tasks);
   }
 

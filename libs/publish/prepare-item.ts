@@ -15,7 +15,10 @@ export async function prepareItem(
   source: MediaSource,
 ): Promise<Pick<MediaItem, 'prepared' | 'note' | 'fetchedBytes'>> {
   const folder = await deps.mediaStore.folder(run.jobId);
+  const timed = stopwatch(deps);
   const fetched = await fetchItem(deps, run, source, join(folder, `${run.index}.fetched`));
+  timed('fetch');
+  deps.counts.add('media_bytes', ['fetched'], fetched.bytes);
   await run.save({ stage: 'preparing', progress: 0, fetchedBytes: fetched.bytes }, { passed: true });
   const progress = createProgress((percent) => run.save({ progress: percent }));
   const made = await prepareMedia(fetched.file, {
@@ -23,6 +26,7 @@ export async function prepareItem(
     signal: run.signal,
     onProgress: (percent) => progress.report(percent),
   });
+  timed('prepare');
   await progress.done();
   // Its content is its name: two items of a job never get in each other's way, and a repetition finds it again.
   const file = join(folder, `${run.index}-${made.sha256}`);
@@ -36,6 +40,16 @@ export async function prepareItem(
     mediaCategory: made.mediaCategory,
   };
   return { prepared, note: made.note, fetchedBytes: fetched.bytes };
+}
+
+/** Each call counts the time since the one before as a step. */
+function stopwatch({ counts }: Pick<PublishDeps, 'counts'>) {
+  let since = performance.now();
+  return (step: string): void => {
+    const now = performance.now();
+    counts.time('media_seconds', [step], now - since);
+    since = now;
+  };
 }
 
 async function fetchItem(

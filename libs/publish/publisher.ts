@@ -1,4 +1,6 @@
 import type { TokenVault } from '#libs/accounts/token-vault.ts';
+import type { Counts } from '#libs/insight/counts.ts';
+import type { JobCalls } from '#libs/jobs/job-calls.ts';
 import type { JobStore } from '#libs/jobs/job-store.ts';
 import type { Spend } from '#libs/jobs/spend.ts';
 import type { UploadStore } from '#libs/jobs/upload-store.ts';
@@ -24,6 +26,10 @@ export interface PublishDeps {
   readonly spend: Spend;
   readonly prices: Prices;
   readonly policy: PublishPolicy;
+  /** What operators see of all posts together. */
+  readonly counts: Pick<Counts, 'add' | 'time'>;
+  /** What a job's page tells of its calls to X. */
+  readonly calls: Pick<JobCalls, 'tell'>;
   /** Something unexpected, for the log of the process. */
   readonly report: (event: PublishEvent) => void;
   readonly now?: () => number;

@@ -55,6 +55,7 @@ export async function sendTweet(
     .createTweet(toDraft(job, order), { token, observe: (exchange) => exchanges.push(exchange) })
     .then((created) => judgeCreate(created))
     .catch((error: unknown) => judgeCreate({ error }));
+  for (const exchange of exchanges) deps.calls.tell(job.id, exchange);
   const learn = () =>
     Promise.all(exchanges.map((exchange) => deps.gate.learn(job.accountId, exchange))).catch(() => {});
   // A refusal for now needs the gate's word on how long; after any other answer nothing may come before the record.

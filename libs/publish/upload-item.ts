@@ -24,7 +24,9 @@ export async function uploadItem(deps: PublishDeps, run: ItemRun): Promise<RunRe
   if (!upload || (upload.expiresAt !== null && upload.expiresAt < now + mustLastMs))
     upload = await initialize(deps, run, prepared);
   if (!upload.finalized) {
+    const startedAt = performance.now();
     await appendSegments(deps, run, prepared, upload);
+    deps.counts.time('media_seconds', ['upload'], performance.now() - startedAt);
     const status = await callX(deps, { ...about(run), endpoint: 'finalize' }, (call) =>
       deps.x.finalizeUpload(upload.mediaId, call),
     );
@@ -41,7 +43,7 @@ export async function uploadItem(deps: PublishDeps, run: ItemRun): Promise<RunRe
   return await judgeStatus(deps, run, status);
 }
 
-const about = ({ accountId, signal }: ItemRun) => ({ accountId, signal });
+const about = ({ jobId, accountId, signal }: ItemRun) => ({ jobId, accountId, signal });
 
 async function initialize(deps: PublishDeps, run: ItemRun, prepared: PreparedItem): Promise<UploadState> {
   const media = {
@@ -88,6 +90,7 @@ async function appendSegments(
     await callX(deps, { ...about(run), endpoint: 'append' }, (call) =>
       deps.x.appendSegment(mediaId, index, bytes, call),
     );
+    deps.counts.add('media_bytes', ['uploaded'], bytes.length);
   };
   const lane = async () => {
     for (let index = order.next(count); index !== null; index = order.next(count)) {

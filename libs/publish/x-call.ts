@@ -16,7 +16,7 @@ export class GateClosedError extends Error {
   }
 }
 
-type Deps = Pick<PublishDeps, 'gate' | 'vault'>;
+type Deps = Pick<PublishDeps, 'gate' | 'vault' | 'calls'>;
 
 /** @throws GateClosedError */
 export async function passGate(
@@ -28,13 +28,21 @@ export async function passGate(
   if (!passage.open) throw new GateClosedError(passage.until, passage.reason);
 }
 
+/** A call to X: for which job of which account. */
+interface XErrand {
+  readonly jobId: string;
+  readonly accountId: string;
+  readonly endpoint: XEndpoint;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * One call to X for an account: through the gate, with a fresh token, renewed once when X answers 401.
  * For everything but creating a post, which has its own, stricter order of steps.
  */
 export async function callX<T>(
   deps: Deps,
-  { accountId, endpoint, signal }: { accountId: string; endpoint: XEndpoint; signal?: AbortSignal },
+  { jobId, accountId, endpoint, signal }: XErrand,
   run: (call: XCall) => Promise<T>,
 ): Promise<T> {
   const token = await deps.vault.accessToken(accountId);
@@ -51,6 +59,7 @@ export async function callX<T>(
     try {
       return await run({ token: accessToken, signal, observe: (exchange) => exchanges.push(exchange) });
     } finally {
+      for (const exchange of exchanges) deps.calls.tell(jobId, exchange);
       // What the gate learns saves calls; losing it costs at most one refused call.
       await Promise.all(exchanges.map((exchange) => deps.gate.learn(accountId, exchange))).catch(() => {});
     }

@@ -10,7 +10,7 @@ import {
   toTweetBody,
   toUser,
 } from './wire.ts';
-import type { XApi, XTweet } from './x-api.ts';
+import type { XApi, XExchange, XTweet } from './x-api.ts';
 
 export type * from './x-api.ts';
 
@@ -32,11 +32,13 @@ export function createXApi(options: {
   readonly apiUrl: string;
   readonly timeouts?: Partial<XTimeouts> | undefined;
   readonly now?: (() => number) | undefined;
+  /** Told of every exchange, before the `observe` of its call. */
+  readonly observe?: ((exchange: XExchange) => void) | undefined;
 }): XApi {
   const { apiUrl, now = Date.now } = options;
   const timeouts = { ...defaultTimeouts, ...options.timeouts };
   const agent = createAgent();
-  const send = createSend({ apiUrl, agent, timeoutMs: timeouts.requestMs });
+  const send = createSend({ apiUrl, agent, timeoutMs: timeouts.requestMs, observe: options.observe });
   return {
     ...mediaCalls(send, timeouts, now),
     ...tweetCalls(send, timeouts),

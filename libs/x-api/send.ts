@@ -12,12 +12,20 @@ export type Send = (
 ) => Promise<XResponse>;
 
 /** Each request goes to X at `apiUrl`, over `agent` unless it says otherwise. */
-export function createSend(options: { apiUrl: string; agent: Agent; timeoutMs: number }): Send {
+export function createSend(options: {
+  apiUrl: string;
+  agent: Agent;
+  timeoutMs: number;
+  observe?: XCall['observe'];
+}): Send {
   const base = `${options.apiUrl.replace(/\/+$/, '')}/2/`;
   return async (endpoint, call, { path, headers, ...request }) => {
     const startedAt = performance.now();
-    const tell = (response: XResponse | null) =>
-      report(call, toExchange(endpoint, response, performance.now() - startedAt));
+    const tell = (response: XResponse | null) => {
+      const told = toExchange(endpoint, response, performance.now() - startedAt);
+      report(options, told);
+      report(call, told);
+    };
     try {
       const response = await exchange({
         timeoutMs: options.timeoutMs,
@@ -72,7 +80,7 @@ function toExchange(endpoint: XEndpoint, response: XResponse | null, durationMs:
 }
 
 /** A listener that fails must not cost the answer of a post that exists. */
-function report(call: XCall, told: XExchange): void {
+function report(call: Pick<XCall, 'observe'>, told: XExchange): void {
   try {
     call.observe?.(told);
   } catch (error) {

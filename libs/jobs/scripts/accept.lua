@@ -40,6 +40,7 @@ redis.call('SET', KEYS[3], id, 'PX', ARGV[5])
 redis.call('ZADD', KEYS[4], now + 8000, id)
 redis.call('ZADD', KEYS[5], sequence, id)
 redis.call('SADD', KEYS[6], id)
+redis.call('HINCRBY', 'count:jobs_accepted', '', 1)
 -- With nothing to prepare it could be sent at once: from here on it has its place among the account's posts.
 if ARGV[7] == '1' then redis.call('ZADD', 'lane:' .. ARGV[8], sequence, id) end
 -- The list outlives the records: forget its oldest entries whose record has expired.

@@ -1,14 +1,15 @@
 -- Moves a record by one entry of the table of moves: checks the guards and writes, or does nothing.
 -- KEYS: record, open jobs
 -- ARGV: the move as JSON: {id, moveId, from, to, guards{owner, attempt, cursor, due, deadline, unsent}, set{}, del[],
---   bumpFence, name, historyLength, checkAt | checkAfterMs, tweet{id, claim}, retentionMs}
+--   bumpFence, name, historyLength, checkAt | checkAfterMs, tweet{id, claim}, retentionMs, publishBuckets[]}
 -- Answers {1, now, id of the job whose turn it is now or ''} done, {2, now, ''} done before by this very call,
 -- {0, reason, state}.
 local move = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local record = redis.call('HMGET', KEYS[1], 'state', 'owner', 'attempt_id', 'cursor', 'last_move', 'not_before',
-  'publish_at', 'expires_at', 'deadline_at', 'open_attempts', 'account', 'idem', 'tweets', 'sequence', 'reconcile')
+  'publish_at', 'expires_at', 'deadline_at', 'open_attempts', 'account', 'idem', 'tweets', 'sequence', 'reconcile',
+  'accepted_at')
 local state = record[1]
 if not state then return {0, 'gone', ''} end
 -- The client re-sends a script whose answer was lost: its own write must not look like somebody else's.
@@ -80,6 +81,21 @@ if to ~= state or move.tweet or move.set.wait_reason then
   redis.call('LTRIM', history, -move.historyLength, -1)
 end
 
+-- What libs/insight tells of all jobs together; here, so that every move counts once, however often it is sent.
+if move.tweet then redis.call('HINCRBY', 'count:posts_created', '', 1) end
+if ended and to ~= state then
+  local code = to == 'failed' and move.set.error and cjson.decode(move.set.error).code or ''
+  redis.call('HINCRBY', 'count:jobs_ended', to .. '|' .. code, 1)
+end
+if to == 'published' then
+  local took = math.max(0, now - math.max(tonumber(record[16] or now), tonumber(record[7] or '0') or 0))
+  local bucket = 0
+  while move.publishBuckets[bucket + 1] and took > move.publishBuckets[bucket + 1] * 1000 do bucket = bucket + 1 end
+  redis.call('HINCRBY', 'count:publish_seconds', tostring(bucket), 1)
+  redis.call('HINCRBY', 'count:publish_seconds', 'sum', took)
+end
+
+local calls = KEYS[1] .. ':calls'
 if closed then
   redis.call('ZREM', KEYS[2], move.id)
 elseif move.checkAt then
@@ -92,11 +108,13 @@ if ended then
   redis.call('SREM', 'open:' .. record[11], move.id)
   redis.call('PEXPIRE', KEYS[1], move.retentionMs)
   redis.call('PEXPIRE', history, move.retentionMs)
+  redis.call('PEXPIRE', calls, move.retentionMs)
   if idem and idem ~= '' then redis.call('PEXPIRE', idem, move.retentionMs) end
 elseif state == 'unconfirmed' then
   redis.call('SADD', 'open:' .. record[11], move.id)
   redis.call('PERSIST', KEYS[1])
   redis.call('PERSIST', history)
+  redis.call('PERSIST', calls)
   if idem and idem ~= '' then redis.call('PERSIST', idem) end
 end
 local following = ''

@@ -1,0 +1,70 @@
+import type { Redis } from 'ioredis';
+import { gauge, type Metric } from './samples.ts';
+
+/** Gates whose present window is known, by its end; written with them by libs/publish/scripts/gate-close.lua. */
+const indexKey = 'gates';
+const breakers = { credits: 'gate:app:credits', x_down: 'gate:app:down' } as const;
+/** More accounts than this at a time are not looked at one by one. */
+const mostGates = 5000;
+
+interface Tightest {
+  ratio: number;
+  closed: number;
+}
+
+/** How much X's limits still allow: for each endpoint the account, or the app, that is closest to its limit. */
+export async function readLimits(redis: Redis, now: number): Promise<Metric[]> {
+  const keys = await redis.zrange(indexKey, String(now), '+inf', 'BYSCORE', 'LIMIT', 0, mostGates);
+  const gates = await Promise.all(
+    keys.map(async (key) => {
+      const [remaining, limit, resetAt, closedUntil] = await redis.hmget(
+        ...([key, 'remaining', 'limit', 'reset_at', 'closed_until'] as const),
+      );
+      return { key, remaining, limit, resetAt: Number(resetAt ?? 0), closedUntil: Number(closedUntil ?? 0) };
+    }),
+  );
+  const found = new Map<string, Tightest>();
+  for (const gate of gates) {
+    const [, owner = '', endpoint = ''] = gate.key.split(':');
+    const name = `${endpoint}|${owner === 'app' ? 'app' : 'user'}`;
+    const tightest = found.get(name) ?? { ratio: 1, closed: 0 };
+    found.set(name, tightest);
+    const closed = gate.closedUntil > now;
+    const known = gate.resetAt > now && Number(gate.limit) > 0;
+    const left = known ? Math.max(0, Number(gate.remaining)) / Number(gate.limit) : 1;
+    tightest.ratio = Math.min(tightest.ratio, closed ? 0 : left);
+    if (closed || left === 0) tightest.closed += 1;
+  }
+  const samples = (value: (tightest: Tightest) => number) =>
+    [...found].map(([name, tightest]) => {
+      const [endpoint = '', scope = ''] = name.split('|');
+      return { labels: { endpoint, scope }, value: value(tightest) };
+    });
+  return [
+    gauge(
+      'limit_remaining_ratio',
+      "What is left of X's limit where least is left: of all accounts (user) or of the app. 0: used up.",
+      samples(({ ratio }) => ratio),
+    ),
+    gauge(
+      'limits_used_up',
+      'How many accounts (user), or the app, X lets make no call now.',
+      samples(({ closed }) => closed),
+    ),
+    await readBreakers(redis, now),
+  ];
+}
+
+async function readBreakers(redis: Redis, now: number): Promise<Metric> {
+  const samples = await Promise.all(
+    Object.entries(breakers).map(async ([breaker, key]) => {
+      const closedUntil = Number((await redis.hget(key, 'closed_until')) ?? 0);
+      return { labels: { breaker }, value: closedUntil > now ? 1 : 0 };
+    }),
+  );
+  return gauge(
+    'breaker_open',
+    '1: no calls are made because credits ran out, or because X is down.',
+    samples,
+  );
+}
