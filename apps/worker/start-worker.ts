@@ -28,6 +28,7 @@ import { openSpool } from '#libs/spool/spool.ts';
 import { createXApi } from '#libs/x-api/client.ts';
 import { usualPrices } from '#libs/x-api/limits.ts';
 import { createXOAuth } from '#libs/x-api/oauth.ts';
+import { closeQueue, createRuns } from './close-queue.ts';
 import { createLease } from './lease.ts';
 import { type Trust, watchTrust } from './trust.ts';
 
@@ -138,9 +139,11 @@ interface ServeOptions {
 function serve({ queue, config, deps, stopping, trust, log, redis, timings }: ServeOptions): AsyncDisposable {
   const { lockMs, stalledEveryMs } = timings;
   const lease = createLease(lockMs);
+  const runs = createRuns();
   const worker = new Worker<WakeUpData>(
     queue,
     async (entry, token, signal) => {
+      using _counted = runs.begin();
       const context: RunContext = {
         signal: signal ? AbortSignal.any([signal, stopping]) : stopping,
         mayAct: () => !stopping.aborted && trust.holds() && lease.holds(entry.id),
@@ -182,7 +185,7 @@ function serve({ queue, config, deps, stopping, trust, log, redis, timings }: Se
   worker.on('active', () => {
     away = false;
   });
-  return { [Symbol.asyncDispose]: () => worker.close() };
+  return { [Symbol.asyncDispose]: () => closeQueue(worker, runs) };
 }
 
 function run(deps: PublishDeps, entry: QueueEntry<WakeUpData>, context: RunContext): Promise<RunResult> {
