@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as pass } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { SimulatorOptions } from '#apps/x-simulator/settings.ts';
 import type { JobView } from '#libs/jobs/job-view.ts';
 import { quickTimings } from '../quick-timings.ts';
+import { startRedisServer } from '../redis-server.ts';
 import { type Session, startProcess, startSystem, type TestProcess } from '../system.ts';
 
 /** X's names of its endpoints, as the simulator logs them. */
@@ -37,12 +39,25 @@ export async function startRig(
     simulator: { users, ...options.simulator },
   });
   let lastUser = 0;
+  const restarted = new AsyncDisposableStack();
+  let isRedisUp = true;
+  const startRedisAgain = async () => {
+    restarted.use(await startRedisServer({ dir: system.redis.dir, port: system.redis.port }));
+    isRedisUp = true;
+  };
   const { simulator } = system;
   return {
     ...system,
     /** A worker in a process of its own. */
     worker: (environment: Record<string, string> = {}): Promise<TestProcess> =>
       startProcess('quick-worker', { ...system.environment, ...environment }),
+    killRedis: async () => {
+      system.redis.kill('SIGKILL');
+      await system.redis.ended;
+      isRedisUp = false;
+    },
+    /** On the same port and files. */
+    startRedisAgain,
     /** An account that no other test uses. */
     account: (): Promise<Session> => patiently(() => system.connect(users[lastUser++]?.username)),
     /** Requests of an account that reached X. */
@@ -55,7 +70,12 @@ export async function startRig(
       simulator.state.tweets.all.filter((tweet) => tweet.text.split(/\s/).includes(mark)),
     /** What X really holds of an account. */
     tweetsOf: (session: Session) => simulator.state.tweets.existing(session.account.id),
-    [Symbol.asyncDispose]: () => system[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      // A system cannot close in good order without its Redis.
+      if (!isRedisUp) await startRedisAgain();
+      await system[Symbol.asyncDispose]();
+      await restarted.disposeAsync();
+    },
   };
 }
 
@@ -65,7 +85,8 @@ async function patiently<T>(act: () => Promise<T>): Promise<T> {
     try {
       return await act();
     } catch (error) {
-      if (turn === 10 || !/ 503 /.test(String(error))) throw error;
+      if (turn === 20 || !/ 503 /.test(String(error))) throw error;
+      await pass(200);
     }
 }
 
