@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import type { XTweet } from '#libs/x-api/x-api.ts';
+import { type ExpectedTweet, isOurs } from './match-tweet.ts';
+
+const tweet = (given: Partial<XTweet> = {}): XTweet => ({
+  id: '1',
+  text: 'Hello',
+  createdAt: 1000,
+  mediaKeys: [],
+  replyTo: null,
+  quoteOf: null,
+  urls: [],
+  noteText: null,
+  conversationId: '1',
+  ...given,
+});
+const expected = (given: Partial<ExpectedTweet> = {}): ExpectedTweet => ({
+  text: 'Hello',
+  mediaKeys: [],
+  hasMedia: false,
+  replyTo: null,
+  quoteOf: null,
+  notBefore: 500,
+  ...given,
+});
+
+describe('a post on X is ours', () => {
+  it('when it has our text and is not older than our attempt', () => {
+    expect(isOurs(tweet(), expected())).toBe(true);
+    expect(isOurs(tweet({ createdAt: 499 }), expected())).toBe(false);
+    expect(isOurs(tweet({ createdAt: 500 }), expected())).toBe(true);
+  });
+
+  it('never for being the newest', () => {
+    expect(isOurs(tweet({ text: 'Hello!' }), expected())).toBe(false);
+    expect(isOurs(tweet({ text: '' }), expected())).toBe(false);
+  });
+
+  it('although X escapes the text, once', () => {
+    const text = 'a < b && c > d';
+    expect(isOurs(tweet({ text: 'a &lt; b &amp;&amp; c &gt; d' }), expected({ text }))).toBe(true);
+    expect(isOurs(tweet({ text: '&amp;lt;' }), expected({ text: '&lt;' }))).toBe(true);
+    expect(isOurs(tweet({ text: '&amp;lt;' }), expected({ text: '<' }))).toBe(false);
+  });
+
+  it('although X composes characters (NFC)', () => {
+    expect(isOurs(tweet({ text: 'Caf\u00e9' }), expected({ text: 'Cafe\u0301' }))).toBe(true);
+  });
+
+  it('although X shortens links, with and without a scheme', () => {
+    const urls = [{ url: 'https://t.co/a', expandedUrl: 'http://example.com/' }];
+    const shown = tweet({ text: 'See https://t.co/a now', urls });
+    expect(isOurs(shown, expected({ text: 'See example.com now' }))).toBe(true);
+    expect(isOurs(shown, expected({ text: 'See http://example.com/ now' }))).toBe(true);
+    expect(isOurs(shown, expected({ text: 'See example.org now' }))).toBe(false);
+  });
+
+  it('with a link that contains an escaped character', () => {
+    const urls = [{ url: 'https://t.co/a', expandedUrl: 'https://example.com/?a=1&b=2' }];
+    const text = 'https://example.com/?a=1&b=2';
+    expect(isOurs(tweet({ text: 'https://t.co/a', urls }), expected({ text }))).toBe(true);
+  });
+
+  it('although X appends a link to the media or to the quoted post', () => {
+    const media = { url: 'https://t.co/m', expandedUrl: 'https://x.com/ada/status/1/photo/1' };
+    const picture = tweet({ text: 'Hello https://t.co/m', urls: [media], mediaKeys: ['3_1'] });
+    expect(isOurs(picture, expected({ hasMedia: true }))).toBe(true);
+    const quoted = { url: 'https://t.co/q', expandedUrl: 'https://x.com/ben/status/77' };
+    const quote = tweet({ text: 'Hello https://t.co/q', urls: [quoted], quoteOf: '77' });
+    expect(isOurs(quote, expected({ quoteOf: '77' }))).toBe(true);
+  });
+
+  it('by the whole text of a long post, not by its cut one', () => {
+    const noteText = 'x'.repeat(300);
+    const shown = tweet({ text: `${'x'.repeat(270)}…`, noteText });
+    expect(isOurs(shown, expected({ text: noteText }))).toBe(true);
+  });
+
+  it('only with the same target of a reply or a quote', () => {
+    expect(isOurs(tweet({ replyTo: '5' }), expected())).toBe(false);
+    expect(isOurs(tweet({ replyTo: '5' }), expected({ replyTo: '5' }))).toBe(true);
+    expect(isOurs(tweet({ quoteOf: '5' }), expected({ quoteOf: '6' }))).toBe(false);
+  });
+
+  it('by its media, whatever the prefix of the key, and only by it', () => {
+    const wanted = expected({ text: null, hasMedia: true, mediaKeys: ['13_55'] });
+    expect(isOurs(tweet({ text: 'https://t.co/m', mediaKeys: ['3_55'] }), wanted)).toBe(true);
+    expect(isOurs(tweet({ mediaKeys: ['3_56'] }), { ...wanted, text: 'Hello' })).toBe(false);
+  });
+
+  it('not when one of them has media and the other has not', () => {
+    expect(isOurs(tweet({ mediaKeys: ['3_1'] }), expected())).toBe(false);
+    expect(isOurs(tweet(), expected({ hasMedia: true }))).toBe(false);
+  });
+});
