@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { ProblemError } from '#libs/problem/problem.ts';
-import type { Stretch } from './image-structure.ts';
+import { DamagedMediaError } from './decode-errors.ts';
+import { createKeeper, type Stretch } from './stretches.ts';
 
 /** What the blocks of a GIF say, read without decoding a pixel. */
 export interface GifHeader {
@@ -10,8 +10,8 @@ export interface GifHeader {
   readonly frames: number;
   readonly durationMs: number;
   readonly bytes: number;
-  /** What the animation is made of: no comments, no XMP or ICC blocks, nothing behind the end. */
-  readonly stretches: readonly Stretch[];
+  /** What the animation is made of: no comments, no XMP or ICC blocks, nothing behind the end. Null: too many pieces. */
+  readonly stretches: readonly Stretch[] | null;
 }
 
 const windowBytes = 256 * 1024;
@@ -19,7 +19,7 @@ const windowBytes = 256 * 1024;
 /**
  * Reads the structure of a GIF (GIF89a specification, appendix B) block by block, in constant memory. The logical
  * screen is read here because libvips takes large ones for 1×1.
- * @throws {ProblemError} media_broken when a block is cut off, out of place or larger than the screen
+ * @throws {DamagedMediaError} when a block is cut off, out of place or larger than the screen
  */
 export async function readGif(file: string): Promise<GifHeader> {
   await using handle = await open(file);
@@ -30,7 +30,8 @@ export async function readGif(file: string): Promise<GifHeader> {
   const [width, height] = [head.readUInt16LE(6), head.readUInt16LE(8)];
   if (width === 0 || height === 0) throw damaged('empty screen');
   reader.skip(colourTableBytes(head[10] ?? 0));
-  const kept: Stretch[] = [[0, reader.at]];
+  const kept = createKeeper();
+  kept.keep(0, reader.at);
   let frames = 0;
   let durationMs = 0;
   for (;;) {
@@ -40,16 +41,16 @@ export async function readGif(file: string): Promise<GifHeader> {
     if (introducer === 0x2c) {
       await readFrame(reader, width, height);
       frames += 1;
-      keep(kept, start, reader.at);
+      kept.keep(start, reader.at);
     } else if (introducer === 0x21) {
       const { isPicture, delayMs } = await readExtension(reader);
       durationMs += delayMs;
-      if (isPicture) keep(kept, start, reader.at);
+      if (isPicture) kept.keep(start, reader.at);
     } else throw damaged(`unknown block ${introducer}`);
   }
   if (frames === 0) throw damaged('no picture');
-  keep(kept, reader.at - 1, reader.at);
-  return { width, height, frames, durationMs, bytes: size, stretches: kept };
+  kept.keep(reader.at - 1, reader.at);
+  return { width, height, frames, durationMs, bytes: size, stretches: kept.stretches };
 }
 
 async function readFrame(reader: Reader, width: number, height: number): Promise<void> {
@@ -65,6 +66,8 @@ async function readFrame(reader: Reader, width: number, height: number): Promise
 
 async function readExtension(reader: Reader): Promise<{ isPicture: boolean; delayMs: number }> {
   const [label = 0, length = 0] = await reader.take(2);
+  // The first of its sub-blocks may already be the empty one that ends them.
+  if (length === 0) return { isPicture: false, delayMs: 0 };
   const content = await reader.take(length);
   await skipSubBlocks(reader);
   const isTiming = label === 0xf9 && length >= 4;
@@ -82,12 +85,6 @@ async function skipSubBlocks(reader: Reader): Promise<void> {
 
 function colourTableBytes(flags: number): number {
   return flags & 0x80 ? 3 * 2 ** ((flags & 0x07) + 1) : 0;
-}
-
-function keep(kept: Stretch[], start: number, end: number): void {
-  const last = kept.at(-1);
-  if (last && last[1] === start) kept[kept.length - 1] = [last[0], end];
-  else kept.push([start, end]);
 }
 
 interface Reader {
@@ -120,8 +117,6 @@ function createReader(handle: FileHandle): Reader {
   };
 }
 
-function damaged(reason: string): ProblemError {
-  return new ProblemError('media_broken', 'The GIF is damaged or incomplete. Save it anew and send that.', {
-    cause: new Error(reason),
-  });
+function damaged(reason: string): DamagedMediaError {
+  return new DamagedMediaError(`GIF: ${reason}`);
 }

@@ -3,7 +3,8 @@
  * Started by `image-pool.ts`, spoken to over its IPC channel, ended by being killed.
  */
 import { writeFileSync } from 'node:fs';
-import { DoesNotFitError, inspectImage, lockDecoders, useLoader, verifyImage } from './image-decoder.ts';
+import { DoesNotFitError, TooManyPixelsError } from './decode-errors.ts';
+import { inspectGif, inspectImage, lockDecoders, useLoader, verifyImage } from './image-decoder.ts';
 import type { ImageAnswer, ImageFailure, ImageResults, ImageTask } from './image-task.ts';
 import { renderGif } from './render-gif.ts';
 import { renderImage } from './render-image.ts';
@@ -39,6 +40,7 @@ async function answer(id: number, task: ImageTask): Promise<void> {
 
 async function act(task: ImageTask): Promise<ImageResults[keyof ImageResults]> {
   if (task.act === 'inspect') return await inspectImage(task);
+  if (task.act === 'inspectGif') return await inspectGif(task);
   if (task.act === 'verify') return await verifyImage(task);
   // Loaded when the first video comes: most children only see pictures.
   if (task.act === 'probe') return await (await import('./probe-video.ts')).probeVideo(task);
@@ -48,9 +50,11 @@ async function act(task: ImageTask): Promise<ImageResults[keyof ImageResults]> {
 function toFailure(error: unknown, task: ImageTask): ImageFailure {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof DoesNotFitError) return { reason: 'size', message };
-  if (/exceeds pixel limit/i.test(message)) return { reason: 'pixels', message };
+  if (error instanceof TooManyPixelsError || /exceeds pixel limit/i.test(message))
+    return { reason: 'pixels', message };
   if (/out of memory|memory allocation|unable to allocate/i.test(message))
     return { reason: 'memory', message };
+  if (/ENOSPC|EDQUOT|No space left/.test(message)) return { reason: 'disk', message };
   // A parser of videos that stumbles throws whatever comes; libvips always throws a plain error.
   const isOurs = task.act !== 'probe' && (error instanceof TypeError || error instanceof ReferenceError);
   const isSystem = error instanceof Error && 'syscall' in error;

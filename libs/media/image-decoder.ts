@@ -1,22 +1,10 @@
+import { readFile, stat } from 'node:fs/promises';
 import sharp, { type Metadata, type Sharp } from 'sharp';
+import { DamagedMediaError, TooManyPixelsError } from './decode-errors.ts';
 import type { ImageFormat } from './detect-format.ts';
-import type { ImageHeader, InspectTask, VerifyTask } from './image-task.ts';
-
-/** The file is not what its first bytes say, or says different things about itself. */
-export class DamagedMediaError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'DamagedMediaError';
-  }
-}
-
-/** No quality and no size makes the picture fit. */
-export class DoesNotFitError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'DoesNotFitError';
-  }
-}
+import { type GifHeader, readGif } from './gif.ts';
+import { pictureStretches } from './image-structure.ts';
+import type { ImageHeader, InspectGifTask, InspectTask, VerifyTask } from './image-task.ts';
 
 interface Source {
   readonly file: string;
@@ -52,22 +40,39 @@ export function openImage({ file, maxPixels, page = 0, pages = 1 }: Source): Sha
   return sharp(file, { failOn: 'warning', limitInputPixels: maxPixels, sequentialRead: true, page, pages });
 }
 
-/** Reads the header of an image. */
+/** Reads the header of an image and, of a file that may stay as it is, what it is made of. */
 export async function inspectImage(task: InspectTask): Promise<ImageHeader> {
   const header = await openImage(task).metadata();
-  const { width, height, orientation, pages, hasAlpha } = header;
   if (header.format !== (task.format === 'avif' ? 'heif' : task.format))
     throw new DamagedMediaError(`Is ${header.format}`);
   if (task.format === 'avif' && header.compression !== 'av1') throw new DamagedMediaError('Is no AV1');
-  if (width * height > task.maxPixels) throw new DamagedMediaError('Input image exceeds pixel limit');
+  if (header.width * header.height > task.maxPixels) throw new TooManyPixelsError('Picture');
+  const { size: bytes } = await stat(task.file);
+  const isRead = task.format !== 'gif' && bytes <= task.maxStructureBytes;
+  const stretches = isRead ? pictureStretches(task.format, await readFile(task.file)) : null;
+  return { ...toHeader(header), bytes, stretches };
+}
+
+/** Reads the structure of a GIF, and its header as libvips sees it: who disagrees is up to something. */
+export async function inspectGif(task: InspectGifTask): Promise<{ gif: GifHeader; image: ImageHeader }> {
+  const gif = await readGif(task.file);
+  // libvips takes a screen that is too large for it as 1×1.
+  if (gif.width * gif.height > task.maxPixels) throw new TooManyPixelsError('GIF');
+  const seen = await inspectImage({ ...task, act: 'inspect', maxStructureBytes: 0 });
+  if (seen.width !== gif.width || seen.height !== gif.height || seen.frames !== gif.frames)
+    throw new DamagedMediaError(`GIF: seen as ${seen.width}×${seen.height}×${seen.frames}`);
+  return { gif, image: { ...seen, stretches: gif.stretches } };
+}
+
+function toHeader(header: Metadata): Omit<ImageHeader, 'bytes' | 'stretches'> {
   return {
     width: header.autoOrient.width,
     height: header.autoOrient.height,
-    orientation: orientation ?? 1,
-    hasAlpha,
+    orientation: header.orientation ?? 1,
+    hasAlpha: header.hasAlpha,
     isPlainColour: header.depth === 'uchar' && (header.space === 'srgb' || header.space === 'b-w'),
     profile: profileOf(header),
-    frames: pages ?? 1,
+    frames: header.pages ?? 1,
   };
 }
 

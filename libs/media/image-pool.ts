@@ -7,6 +7,8 @@ import type { ImageAnswer, ImageFailure, ImageResults, ImageTask } from './image
 import { createSlots } from './slots.ts';
 
 const mebibyte = 1024 * 1024;
+/** What a new child may take on top of its first task, to load the decoders on a busy machine. */
+const bootTimeoutMs = 10_000;
 
 export interface ImagePoolOptions {
   /** Children at a time; more tasks wait in line. */
@@ -42,6 +44,7 @@ const problems: Readonly<Record<Reason, readonly [ProblemCode, string]>> = {
     'media_too_large',
     "The WHAT does not fit within X's limits at a bearable quality. Send a smaller one.",
   ],
+  disk: ['storage_full', 'This server has no room left for media. Try again later.'],
   bug: ['internal_error', 'The WHAT could not be processed.'],
 };
 
@@ -104,9 +107,11 @@ export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
     },
     async run<Task extends ImageTask>(task: Task, signal?: AbortSignal) {
       using _slot = await slots.take(signal);
+      const isFresh = idle.length === 0;
       const child = takeChild();
       lastId += 1;
-      const answer = await ask(child, { id: lastId, task }, options.taskTimeoutMs ?? 30_000, signal);
+      const timeoutMs = (options.taskTimeoutMs ?? 30_000) + (isFresh ? bootTimeoutMs : 0);
+      const answer = await ask(child, { id: lastId, task }, timeoutMs, signal);
       // What a decoder once took it often keeps: the next picture shall not be blamed for it.
       if (answer.memoryBytes > maxMemoryBytes / 2) discard(child);
       else giveBack(child);

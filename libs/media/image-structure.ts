@@ -1,7 +1,5 @@
 import type { ImageFormat } from './detect-format.ts';
-
-/** A stretch of a file: from `start` up to, not including, `end`. */
-export type Stretch = readonly [start: number, end: number];
+import { createKeeper, type Stretch } from './stretches.ts';
 
 /**
  * The stretches of an image file that its picture is made of: no metadata, no comments, no thumbnail, nothing after
@@ -13,15 +11,11 @@ export function pictureStretches(format: ImageFormat, bytes: Buffer): readonly S
   return format === 'webp' ? webpStretches(bytes) : null;
 }
 
-/** The bytes of the stretches, one after the other. */
-export function joinStretches(bytes: Buffer, stretches: readonly Stretch[]): Buffer {
-  return Buffer.concat(stretches.map(([start, end]) => bytes.subarray(start, end)));
-}
-
 /** ITU-T T.81, B.1.1.3: markers that stand alone, markers with a length, and entropy-coded data after SOS. */
 function jpegStretches(bytes: Buffer): readonly Stretch[] | null {
   if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0xffd8) return null;
-  const kept: Stretch[] = [[0, 2]];
+  const kept = createKeeper();
+  kept.keep(0, 2);
   let at = 2;
   while (at + 4 <= bytes.length) {
     if (bytes[at] !== 0xff) return null;
@@ -32,12 +26,14 @@ function jpegStretches(bytes: Buffer): readonly Stretch[] | null {
     }
     const end = at + 2 + bytes.readUInt16BE(at + 2);
     if (marker < 0xc0 || (marker >= 0xd0 && marker <= 0xd9) || end > bytes.length) return null;
-    if (isJpegPicturePart(marker, bytes.subarray(at + 4, end))) kept.push([at, end]);
+    if (isJpegPicturePart(marker, bytes.subarray(at + 4, end))) kept.keep(at, end);
     at = end;
     if (marker !== 0xda) continue;
     at = skipEntropyCodedData(bytes, end);
-    kept.push([end, at]);
-    if (bytes.readUInt16BE(at) === 0xffd9) return [...kept, [at, at + 2]];
+    kept.keep(end, at);
+    if (bytes.readUInt16BE(at) !== 0xffd9) continue;
+    kept.keep(at, at + 2);
+    return kept.stretches;
   }
   return null;
 }
@@ -76,13 +72,14 @@ const pngPictureChunks = new Set([
 
 function pngStretches(bytes: Buffer): readonly Stretch[] | null {
   if (bytes.toString('latin1', 0, 8) !== '\x89PNG\r\n\x1a\n') return null;
-  const kept: Stretch[] = [[0, 8]];
+  const kept = createKeeper();
+  kept.keep(0, 8);
   for (let at = 8; at + 12 <= bytes.length; ) {
     const end = at + 12 + bytes.readUInt32BE(at);
     const type = bytes.toString('latin1', at + 4, at + 8);
     if (end > bytes.length || !/^[A-Za-z]{4}$/.test(type)) return null;
-    if (pngPictureChunks.has(type)) kept.push([at, end]);
-    if (type === 'IEND') return end === at + 12 ? kept : null;
+    if (pngPictureChunks.has(type)) kept.keep(at, end);
+    if (type === 'IEND') return end === at + 12 ? kept.stretches : null;
     at = end;
   }
   return null;

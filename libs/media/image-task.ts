@@ -1,14 +1,27 @@
 import type { ImageFormat, VideoFormat } from './detect-format.ts';
+import type { GifHeader } from './gif.ts';
 import type { VideoHeader } from './probe-video.ts';
+import type { Stretch } from './stretches.ts';
 
 /** What an image child can be asked to do; travels as JSON. */
-export type ImageTask = InspectTask | VerifyTask | RenderTask | GifRenderTask | ProbeTask;
+export type ImageTask = InspectTask | InspectGifTask | VerifyTask | RenderTask | GifRenderTask | ProbeTask;
 
 /** Reads the header. */
 export interface InspectTask {
   readonly act: 'inspect';
   readonly file: string;
   readonly format: ImageFormat | 'gif';
+  readonly maxPixels: number;
+  /** A larger file is encoded anew in any case: what it is made of is not looked at. */
+  readonly maxStructureBytes: number;
+}
+
+/** Reads the structure of a GIF. */
+export interface InspectGifTask {
+  readonly act: 'inspectGif';
+  readonly file: string;
+  readonly format: 'gif';
+  /** Of one frame. */
   readonly maxPixels: number;
 }
 
@@ -62,7 +75,7 @@ export interface ProbeTask {
 
 export type OutputFormat = 'jpeg' | 'png' | 'webp';
 
-/** What a header says. Width and height are as the picture is shown, orientation applied. */
+/** What a file says without being decoded. Width and height are as the picture is shown, orientation applied. */
 export interface ImageHeader {
   readonly width: number;
   readonly height: number;
@@ -73,6 +86,9 @@ export interface ImageHeader {
   readonly isPlainColour: boolean;
   readonly profile: 'none' | 'srgb' | 'other';
   readonly frames: number;
+  readonly bytes: number;
+  /** What the picture is made of; null when nothing can be left out without encoding anew. */
+  readonly stretches: readonly Stretch[] | null;
 }
 
 export interface RenderedImage {
@@ -94,6 +110,7 @@ export interface RenderedGif {
 /** What each task gives back. */
 export interface ImageResults {
   readonly inspect: ImageHeader;
+  readonly inspectGif: { readonly gif: GifHeader; readonly image: ImageHeader };
   readonly verify: Record<string, never>;
   readonly render: RenderedImage;
   readonly renderGif: RenderedGif;
@@ -106,8 +123,8 @@ export type ImageAnswer = { readonly id: number; readonly memoryBytes: number } 
   | { readonly failed: ImageFailure }
 );
 
-/** `damaged`: the decoder objects; `pixels`, `memory`: more than allowed; `size`: does not fit; `bug`: ours. */
+/** `damaged`: the decoder objects; `pixels`, `memory`: more than allowed; `size`: does not fit; `disk`: it is full; `bug`: ours. */
 export interface ImageFailure {
-  readonly reason: 'damaged' | 'pixels' | 'memory' | 'size' | 'bug';
+  readonly reason: 'damaged' | 'pixels' | 'memory' | 'size' | 'disk' | 'bug';
   readonly message: string;
 }

@@ -1,7 +1,7 @@
 import type { GifHeader } from './gif.ts';
-import type { Stretch } from './image-structure.ts';
 import type { GifLimits } from './media-limits.ts';
 import { megabytes, type Refuse } from './plan.ts';
+import { lengthOf, type Stretch } from './stretches.ts';
 
 /** What an animation is, whichever format it has. */
 export type AnimationSize = Pick<GifHeader, 'width' | 'height' | 'frames' | 'bytes'>;
@@ -27,15 +27,15 @@ const mostFramesLeftOut = 6;
 
 /** Decides whether an animated GIF may stay as it is, and how it is reduced otherwise: size first, then frames. */
 export function planGif(gif: GifHeader, limits: GifLimits): GifPlan {
-  const bytes = gif.stretches.reduce((sum, [start, end]) => sum + end - start, 0);
   const fits =
     gif.width <= limits.maxWidth &&
     gif.height <= limits.maxHeight &&
     gif.frames <= limits.maxFrames &&
     gif.width * gif.height * gif.frames <= limits.maxTotalPixels &&
-    bytes <= limits.maxBytes;
-  if (!fits) return planReduction(gif, limits);
-  return bytes === gif.bytes ? { act: 'pass' } : { act: 'strip', stretches: gif.stretches };
+    gif.stretches !== null &&
+    lengthOf(gif.stretches) <= limits.maxBytes;
+  if (!fits || gif.stretches === null) return planReduction(gif, limits);
+  return lengthOf(gif.stretches) === gif.bytes ? { act: 'pass' } : { act: 'strip', stretches: gif.stretches };
 }
 
 /** Decides how an animation becomes a GIF within the limits. */

@@ -1,8 +1,8 @@
 import type { ProblemCode } from '#libs/problem/problem.ts';
-import type { Stretch } from './image-structure.ts';
 import type { RenderTask } from './image-task.ts';
 import type { ImageInspection } from './inspect.ts';
 import type { ImageLimits } from './media-limits.ts';
+import { lengthOf, type Stretch } from './stretches.ts';
 
 /** What is to be done with a file. */
 export interface Refuse {
@@ -43,7 +43,7 @@ export function planImage(image: ImageInspection, limits: ImageLimits): ImagePla
   const hasFittingSize = Math.max(image.width, image.height) <= limits.maxSide;
   if (!isUpright || !hasPlainColours || !hasFittingSize || image.frames > 1 || image.stretches === null)
     return render;
-  const pictureBytes = image.stretches.reduce((sum, [start, end]) => sum + end - start, 0);
+  const pictureBytes = lengthOf(image.stretches);
   if (pictureBytes > limits.maxBytes) return render;
   return pictureBytes === image.bytes ? { act: 'pass' } : { act: 'strip', stretches: image.stretches };
 }

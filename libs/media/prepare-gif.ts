@@ -1,8 +1,9 @@
 import { ProblemError } from '#libs/problem/problem.ts';
+import { copyStretches } from './copy-stretches.ts';
 import type { RenderedGif } from './image-task.ts';
 import type { GifInspection, ImageInspection } from './inspect.ts';
 import { type AnimationSize, type GifRendering, planGif, planReduction } from './plan-gif.ts';
-import { copyStretches, removeIfFailed } from './prepare-image.ts';
+import { removeIfFailed } from './prepare-image.ts';
 import { describe, outputFor, type PreparedMedia, toNote, type Work } from './prepared-media.ts';
 
 /** Makes an animated GIF fit: as it is where it can be, else smaller and with fewer frames. */
@@ -10,7 +11,6 @@ export async function prepareGif(file: string, gif: GifInspection, work: Work): 
   const { limits } = work;
   const plan = planGif(gif, limits.gif);
   if (plan.act === 'refuse') throw new ProblemError(plan.code, plan.detail);
-  await checkScreen(file, gif, work);
   if (plan.act === 'render') return await reduce(file, gif, plan, work, 'gif');
   // Whole as far as its structure says; the first frames are decoded too.
   const pages = Math.max(1, Math.floor(limits.gif.maxVerifiedPixels / (gif.width * gif.height)));
@@ -70,22 +70,15 @@ async function reduce(
   return await describe(output, 'gif', 'gif', noteOn(animation, rendered, format));
 }
 
-/** libvips takes a screen that is too large for it as 1×1; whoever else disagrees with us is up to something. */
-async function checkScreen(file: string, gif: GifInspection, work: Work): Promise<void> {
-  const task = { act: 'inspect', file, format: 'gif', maxPixels: work.limits.gif.maxInputPixels } as const;
-  const seen = await work.images.run(task, work.signal);
-  if (seen.width === gif.width && seen.height === gif.height && seen.frames === gif.frames) return;
-  throw new ProblemError(
-    'media_broken',
-    'The GIF says different things about its size. Save it anew and send that.',
-  );
-}
-
 function noteOn(before: AnimationSize, after: RenderedGif, format: 'gif' | 'webp'): string | null {
   const isScaled = before.width !== after.width || before.height !== after.height;
-  return toNote([
-    format === 'webp' ? 'converted from WebP to GIF' : null,
-    isScaled ? `scaled from ${before.width}×${before.height} to ${after.width}×${after.height} pixels` : null,
-    before.frames === after.frames ? null : `reduced from ${before.frames} to ${after.frames} frames`,
-  ]);
+  return (
+    toNote([
+      format === 'webp' ? 'converted from WebP to GIF' : null,
+      isScaled
+        ? `scaled from ${before.width}×${before.height} to ${after.width}×${after.height} pixels`
+        : null,
+      before.frames === after.frames ? null : `reduced from ${before.frames} to ${after.frames} frames`,
+    ]) ?? 'Saved anew without metadata.'
+  );
 }

@@ -1,12 +1,11 @@
-import { open, rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { ProblemError } from '#libs/problem/problem.ts';
+import { copyStretches } from './copy-stretches.ts';
 import type { MediaFormat } from './detect-format.ts';
-import type { Stretch } from './image-structure.ts';
 import type { RenderedImage } from './image-task.ts';
 import type { ImageInspection } from './inspect.ts';
 import { planImage } from './plan.ts';
 import { describe, outputFor, type PreparedMedia, toNote, type Work } from './prepared-media.ts';
-import { asStorageProblem } from './save-body.ts';
 
 /** Makes a picture fit: its own bytes where they may stay, else encoded anew in a child. */
 export async function prepareImage(file: string, image: ImageInspection, work: Work): Promise<PreparedMedia> {
@@ -44,22 +43,6 @@ export async function prepareImage(file: string, image: ImageInspection, work: W
     await verify(output);
   });
   return await describe(output, 'image', format, toNote(['metadata was removed']));
-}
-
-/** Writes the stretches of a file, one after the other, to another one. */
-export async function copyStretches(
-  file: string,
-  stretches: readonly Stretch[],
-  output: string,
-): Promise<void> {
-  await using source = await open(file);
-  const pieces = stretches.map(async ([start, end]) => {
-    const { buffer } = await source.read(Buffer.alloc(end - start), 0, end - start, start);
-    return buffer;
-  });
-  await writeFile(output, await Promise.all(pieces)).catch((error: unknown) => {
-    throw asStorageProblem(error);
-  });
 }
 
 /** Runs what writes a file; a half-written one does not stay. */

@@ -10,8 +10,8 @@ import {
   QTFF,
   WEBM,
 } from 'mediabunny';
+import { DamagedMediaError } from './decode-errors.ts';
 import { isInterlaced } from './h264.ts';
-import { DamagedMediaError } from './image-decoder.ts';
 import type { ProbeTask } from './image-task.ts';
 
 /** What a video says about itself, as far as X's rules ask for it. */

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import sharp from 'sharp';
-import { DoesNotFitError, openImage } from './image-decoder.ts';
+import { DoesNotFitError } from './decode-errors.ts';
+import { openImage } from './image-decoder.ts';
 import type { GifRenderTask, RenderedGif } from './image-task.ts';
 
 /** The frames of an animation, one below the other, and how long each is shown. */

@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import sharp, { type OutputInfo, type Sharp } from 'sharp';
+import { DoesNotFitError } from './decode-errors.ts';
 import { findQuality } from './find-quality.ts';
-import { DoesNotFitError, openImage } from './image-decoder.ts';
+import { openImage } from './image-decoder.ts';
 import type { OutputFormat, RenderedImage, RenderTask } from './image-task.ts';
 
 /** Decoded pixels, eight bits per channel. */
