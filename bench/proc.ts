@@ -1,0 +1,53 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+const tickMs = 10;
+
+/** A process and all that came of it. Linux alone tells; elsewhere there is only the process itself. */
+function family(pid: number): number[] {
+  const children = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);
+  return [pid, ...children.flatMap(family)];
+}
+
+/** Memory in use (resident, bytes) by a process and its children; NaN where nobody tells. */
+export function memoryOf(pid: number): number {
+  const sizes = family(pid).map((id) => Number(/^VmRSS:\s+(\d+)/m.exec(read(`/proc/${id}/status`))?.[1]));
+  return (
+    sizes.filter((size) => !Number.isNaN(size)).reduce((sum, size) => sum + size * 1024, 0) || Number.NaN
+  );
+}
+
+/** CPU time (ms) that a process and its children have used, in steps of 10 ms; NaN where nobody tells. */
+export function cpuOf(pid: number): number {
+  const times = family(pid).map((id) => {
+    // Fields 14 to 17 of proc(5) stat, counted behind the name in brackets.
+    const fields = read(`/proc/${id}/stat`)
+      .replace(/^.*\) /, '')
+      .split(' ');
+    return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * tickMs, 0);
+  });
+  return times.reduce((sum, time) => sum + time, 0);
+}
+
+/** Samples the memory of a process until it is disposed of. */
+export function watchMemory(pid: number) {
+  const idle = memoryOf(pid);
+  let peak = idle;
+  const timer = setInterval(() => {
+    peak = Math.max(peak, memoryOf(pid));
+  }, 20);
+  return {
+    /** Bytes above where it began. */
+    above: () => peak - idle,
+    [Symbol.dispose]: () => clearInterval(timer),
+  };
+}
+
+export const hasProc = readdirSync('/').includes('proc') && read('/proc/self/stat') !== '';
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+/** A process of its own, so that contenders do not share memory, a heap or an event loop. */
+export interface Program extends AsyncDisposable {
+  readonly pid: number;
+  /** From its start until it said that it is ready. */
+  readonly readyMs: number;
+  /** The address in its line that says that it is ready, if any. */
+  readonly url: string;
+  /** The last line it has printed; after its end, if it ends by itself. */
+  readonly result: Promise<string>;
+}
+
+const root = join(import.meta.dirname, '..');
+
+/**
+ * Starts a file of this project under the same Node.js and waits for a line with "is ready", or for its end.
+ * Compiled code is kept between starts, as `npm start` does.
+ */
+export async function startProgram(
+  file: string,
+  args: readonly (string | number)[] = [],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Program> {
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, [join(root, file), ...args.map(String)], {
+    env: {
+      PATH: process.env.PATH ?? '',
+      NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/node-compile'),
+      ...environment,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let last = '';
+  const ready = Promise.withResolvers<{ readyMs: number; url: string }>();
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    last = line;
+    if (!line.includes('is ready')) return;
+    const url = /https?:\/\/[\w.:]+/.exec(line)?.[0] ?? '';
+    ready.resolve({ readyMs: performance.now() - startedAt, url });
+  });
+  const ended = once(child, 'close');
+  const result = ended.then(([code]) => {
+    if (code !== 0 && code !== null) throw new Error(`${file} ended with ${code}: ${last}`);
+    ready.resolve({ readyMs: performance.now() - startedAt, url: '' });
+    return last;
+  });
+  result.catch((error: unknown) => ready.reject(error));
+  const facts = await ready.promise;
+  return {
+    ...facts,
+    pid: child.pid ?? 0,
+    result,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}

@@ -1,0 +1,2 @@
+import type { Series } from '../row.ts';
+export const gif: Series = { name: 'gif', title: 'gif', run: async () => [] };

@@ -1,0 +1,2 @@
+import type { Series } from '../row.ts';
+export const images: Series = { name: 'images', title: 'images', run: async () => [] };
