@@ -1,0 +1,253 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
+import { createSealer } from '#libs/sealing/sealing.ts';
+import { startRedisServer } from '../../test/redis-server.ts';
+import { redisNow } from './job-record.ts';
+import { type AcceptOutcome, type AcceptRequest, createJobStore, type MoveFacts } from './job-store.ts';
+import type { Order } from './order.ts';
+
+const sealer = createSealer([{ kid: 'k1', key: randomBytes(32) }]);
+
+const orderOf = (text: string): Order => ({
+  posts: [{ text, media: [], altTexts: [] }],
+  replyTo: null,
+  quoteOf: null,
+  poll: null,
+  replySettings: null,
+  communityId: null,
+  madeWithAi: null,
+  paidPartnership: null,
+  publishAt: null,
+  expiresAt: null,
+});
+
+let server: Awaited<ReturnType<typeof startRedisServer>>;
+let redis: RedisConnection;
+beforeAll(async () => {
+  server = await startRedisServer();
+  redis = await connectRedis(server.url, 'wait');
+});
+afterAll(async () => {
+  await redis[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  await redis.flushall();
+});
+
+const store = () => createJobStore({ redis, sealer });
+const accept = (given: Partial<AcceptRequest> = {}): Promise<AcceptOutcome> =>
+  store().accept({
+    accountId: '7',
+    username: 'ada',
+    clientId: 'c',
+    order: orderOf('Hello'),
+    idempotencyKey: null,
+    allowDuplicate: false,
+    maxOpenJobs: 50,
+    ...given,
+  });
+async function acceptJob(given: Partial<AcceptRequest> = {}): Promise<string> {
+  const outcome = await accept({ allowDuplicate: true, ...given });
+  if (outcome.kind !== 'accepted') throw new Error(outcome.kind);
+  return outcome.jobId;
+}
+
+const intent = (owner: string, attemptId: string): MoveFacts => ({
+  owner,
+  cursor: 0,
+  moveId: attemptId,
+  bumpFence: true,
+  patch: { attemptId, openAttempts: 1, deadlineAt: redisNow(5000), intentAt: redisNow() },
+});
+/** A job that worker `w1` is sending as attempt `a1`. */
+async function sendingJob(): Promise<string> {
+  const jobId = await acceptJob();
+  await store().claim(jobId, 'w1');
+  await store().move(jobId, 'prepared');
+  expect(await store().move(jobId, 'beginSend', intent('w1', 'a1'))).toMatchObject({ done: true });
+  return jobId;
+}
+
+describe('accepting', () => {
+  it('the same key a hundred times at once makes one job', async () => {
+    const outcomes = await Promise.all(Array.from({ length: 100 }, () => accept({ idempotencyKey: 'k' })));
+    expect(outcomes.filter(({ kind }) => kind === 'accepted')).toHaveLength(1);
+    expect(outcomes.filter(({ kind }) => kind === 'replayed')).toHaveLength(99);
+    expect(await redis.keys('job:*')).toHaveLength(1);
+    expect(new Set(outcomes.map((outcome) => 'jobId' in outcome && outcome.jobId)).size).toBe(1);
+  });
+
+  it('the same content a hundred times at once makes one job', async () => {
+    const outcomes = await Promise.all(Array.from({ length: 100 }, () => accept()));
+    expect(outcomes.filter(({ kind }) => kind === 'accepted')).toHaveLength(1);
+    expect(outcomes.filter(({ kind }) => kind === 'recent')).toHaveLength(99);
+  });
+
+  it('a key with other content is refused, and stores nothing', async () => {
+    await accept({ idempotencyKey: 'k' });
+    expect(await accept({ idempotencyKey: 'k', order: orderOf('Other') })).toMatchObject({
+      kind: 'key_reused',
+    });
+    expect(await redis.zcard('jobs:open')).toBe(1);
+  });
+
+  it('keys of other accounts and clients are other keys', async () => {
+    const kinds = await Promise.all([
+      accept({ idempotencyKey: 'k' }),
+      accept({ idempotencyKey: 'k', accountId: '8' }),
+      accept({ idempotencyKey: 'k', clientId: 'd' }),
+    ]);
+    expect(kinds.map(({ kind }) => kind)).toEqual(['accepted', 'accepted', 'accepted']);
+  });
+
+  it('more open jobs than allowed are refused until one has ended', async () => {
+    const first = await acceptJob({ maxOpenJobs: 1 });
+    expect(await accept({ maxOpenJobs: 1, order: orderOf('Second') })).toEqual({
+      kind: 'too_many',
+      openJobs: 1,
+    });
+    await store().move(first, 'cancel');
+    expect(await accept({ maxOpenJobs: 1, order: orderOf('Second') })).toMatchObject({ kind: 'accepted' });
+  });
+
+  it('what was canceled may be asked for again at once', async () => {
+    const first = await accept();
+    if (first.kind === 'accepted') await store().move(first.jobId, 'cancel');
+    expect(await accept()).toMatchObject({ kind: 'accepted' });
+  });
+
+  it('the text lies sealed in Redis', async () => {
+    const jobId = await acceptJob({ order: orderOf('A secret text') });
+    const raw = JSON.stringify(await redis.hgetall(`job:${jobId}`));
+    expect(raw).not.toContain('secret');
+    const job = await store().find(jobId);
+    expect(job && store().openOrder(job).posts[0].text).toBe('A secret text');
+  });
+});
+
+describe('a worker run that takes a job over', () => {
+  it('ends the right of the one before it to send', async () => {
+    const jobId = await acceptJob();
+    await store().move(jobId, 'prepared');
+    await store().claim(jobId, 'w1');
+    await store().claim(jobId, 'w2');
+    expect(await store().move(jobId, 'beginSend', intent('w1', 'a1'))).toEqual({
+      done: false,
+      reason: 'owner',
+    });
+    expect(await store().move(jobId, 'beginSend', intent('w2', 'a2'))).toMatchObject({ done: true });
+  });
+
+  it('counts as one start, however often its claim is sent', async () => {
+    const jobId = await acceptJob();
+    await store().claim(jobId, 'w1');
+    expect((await store().claim(jobId, 'w1'))?.starts).toBe(1);
+    expect((await store().claim(jobId, 'w2'))?.starts).toBe(2);
+  });
+
+  it('leaves jobs alone that have ended, are gone, or are written by a later version', async () => {
+    const jobId = await acceptJob();
+    await redis.hset(`job:${jobId}`, 'v', '99');
+    expect(await store().claim(jobId, 'w1')).toBeNull();
+    await redis.hset(`job:${jobId}`, 'v', '1');
+    await store().move(jobId, 'cancel');
+    expect(await store().claim(jobId, 'w1')).toBeNull();
+    expect(await store().claim('nothing', 'w1')).toBeNull();
+  });
+});
+
+describe('a move', () => {
+  it('that is sent again because its reply was lost is done once', async () => {
+    const jobId = await sendingJob();
+    expect(await store().move(jobId, 'beginSend', intent('w1', 'a1'))).toMatchObject({ done: true });
+    expect((await store().find(jobId))?.fence).toBe(1);
+    const created: MoveFacts = { cursor: 0, moveId: 'm', tweet: { id: '5', claim: 'take' } };
+    await store().move(jobId, 'created', created);
+    expect(await store().move(jobId, 'created', created)).toMatchObject({ done: true });
+    expect((await store().find(jobId))?.tweets).toHaveLength(1);
+  });
+
+  it('about an earlier attempt cannot fail the present one', async () => {
+    const jobId = await sendingJob();
+    const late = { attemptId: 'a0', cursor: 0 };
+    expect(await store().move(jobId, 'rejected', late)).toEqual({ done: false, reason: 'attempt' });
+    expect(await store().move(jobId, 'notCreated', late)).toEqual({ done: false, reason: 'attempt' });
+    expect((await store().find(jobId))?.state).toBe('sending');
+  });
+
+  it('that says created wins even over a failure', async () => {
+    const jobId = await sendingJob();
+    await store().move(jobId, 'rejected', { attemptId: 'a1', cursor: 0 });
+    await store().move(jobId, 'created', { cursor: 0, tweet: { id: '5', claim: 'take' } });
+    expect(await store().find(jobId)).toMatchObject({ state: 'published', tweets: [{ id: '5' }] });
+  });
+
+  it('that found a post cannot take one that belongs to another job', async () => {
+    const [first, second] = [await sendingJob(), await acceptJob()];
+    await store().move(first, 'created', { cursor: 0, tweet: { id: '5', claim: 'take' } });
+    await store().claim(second, 'w1');
+    await store().move(second, 'prepared');
+    await store().move(second, 'beginSend', intent('w1', 'b1'));
+    const found: MoveFacts = { cursor: 0, tweet: { id: '5', claim: 'if_free' } };
+    expect(await store().move(second, 'created', found)).toEqual({ done: false, reason: 'claimed' });
+  });
+
+  it('by the sweeper waits for the deadline of the send', async () => {
+    const jobId = await sendingJob();
+    expect(await store().move(jobId, 'deadlinePassed')).toEqual({ done: false, reason: 'deadline' });
+    await redis.hset(`job:${jobId}`, 'deadline_at', '1');
+    expect(await store().move(jobId, 'deadlinePassed')).toMatchObject({ done: true });
+  });
+
+  it('to cancel comes too late once something may be on X', async () => {
+    const jobId = await sendingJob();
+    expect(await store().move(jobId, 'cancel')).toEqual({ done: false, reason: 'state' });
+    await store().move(jobId, 'outcomeUnknown', { attemptId: 'a1', cursor: 0 });
+    await store().move(jobId, 'absent', { owner: 'w1', attemptId: 'a1', cursor: 0 });
+    expect(await store().move(jobId, 'cancel')).toEqual({ done: false, reason: 'unsent' });
+  });
+
+  it('of a job whose memory Redis lost is not made before X was asked', async () => {
+    const jobId = await acceptJob();
+    await store().claim(jobId, 'w1');
+    await store().move(jobId, 'prepared');
+    await store().distrust();
+    for (const name of ['cancel', 'fail'] as const)
+      expect(await store().move(jobId, name)).toEqual({ done: false, reason: 'trusted' });
+    expect(await store().move(jobId, 'beginSend', intent('w1', 'a1'))).toEqual({
+      done: false,
+      reason: 'trusted',
+    });
+  });
+
+  it('to an end frees its place, and lets record and key expire together', async () => {
+    const jobId = await acceptJob({ idempotencyKey: 'k' });
+    await store().move(jobId, 'cancel');
+    expect(await store().openJobs('7')).toBe(0);
+    expect(await redis.zcard('jobs:open')).toBe(0);
+    const [idem = ''] = await redis.keys('idem:*');
+    for (const key of [`job:${jobId}`, idem]) expect(await redis.pttl(key)).toBeGreaterThan(47 * 3_600_000);
+  });
+});
+
+describe('a Redis that is full', () => {
+  it('takes outcomes, and no new jobs and no new sends', async () => {
+    const jobId = await sendingJob();
+    const next = await acceptJob({ accountId: '8' });
+    await store().claim(next, 'w2');
+    await store().move(next, 'prepared');
+    try {
+      await redis.config('SET', 'maxmemory', '1');
+      await expect(accept({ order: orderOf('One more') })).rejects.toThrow(/OOM/);
+      await expect(store().move(next, 'beginSend', intent('w2', 'b1'))).rejects.toThrow(/OOM/);
+      const created: MoveFacts = { cursor: 0, tweet: { id: '5', claim: 'take' } };
+      expect(await store().move(jobId, 'created', created)).toMatchObject({ done: true });
+    } finally {
+      await redis.config('SET', 'maxmemory', '0');
+    }
+    expect((await store().find(next))?.state).toBe('ready');
+    expect((await store().find(jobId))?.state).toBe('published');
+  });
+});
