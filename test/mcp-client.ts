@@ -2,6 +2,7 @@ import {
   Client,
   type OAuthClientMetadata,
   type OAuthClientProvider,
+  type OAuthDiscoveryState,
   type StoredOAuthClientInformation,
   type StoredOAuthTokens,
   StreamableHTTPClientTransport,
@@ -30,6 +31,7 @@ export class MemoryProvider implements OAuthClientProvider {
   stored: StoredOAuthTokens | undefined;
   verifier = '';
   asked: URL | undefined;
+  discovered: OAuthDiscoveryState | undefined;
 
   constructor(name = 'Test agent') {
     this.clientMetadata = { client_name: name, redirect_uris: [this.redirectUrl] };
@@ -58,6 +60,12 @@ export class MemoryProvider implements OAuthClientProvider {
   }
   codeVerifier() {
     return this.verifier;
+  }
+  saveDiscoveryState(state: OAuthDiscoveryState) {
+    this.discovered = state;
+  }
+  discoveryState() {
+    return this.discovered;
   }
 }
 
