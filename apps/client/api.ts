@@ -26,7 +26,8 @@ export function createApi(server: string, credentials: Credentials): Api {
 
   async function accessToken(): Promise<string> {
     tokens ??= await credentials.find(server);
-    if (!tokens) throw new Error(`Not signed in at ${server}. Sign in first: npm run x -- sign-in`);
+    if (!tokens)
+      throw new Error(`Not signed in at ${server}. Sign in first: npm run x -- sign-in --server ${server}`);
     // A little early: the token has to outlive the request.
     if (tokens.expiresAt < Date.now() + 30_000) tokens = await refresh(tokens);
     return tokens.accessToken;

@@ -16,6 +16,7 @@ Ctrl-C stops everything; what was accepted goes on at the next start.
 /** What is printed when everything is ready: where to look, and what to type first. */
 export function greeting({ apiUrl, simulatorUrl }: Running, durationMs: number): string {
   const places = [
+    `  Start page           ${apiUrl}/`,
     `  Connect an account   ${apiUrl}/startAuth`,
     simulatorUrl === null ? '' : `  What X shows         ${simulatorUrl}/`,
     `  For a custom GPT     ${apiUrl}/openapi.json`,
