@@ -2,44 +2,57 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MediaItem, PreparedItem } from '#libs/jobs/job.ts';
 import type { MediaSource } from '#libs/jobs/order.ts';
+import { judgeHead } from '#libs/media/judge-head.ts';
+import { mediaLimits } from '#libs/media/media-limits.ts';
 import { prepareMedia } from '#libs/media/prepare-media.ts';
-import { xLimits } from '#libs/x-api/limits.ts';
+import type { Room } from '#libs/media/save-body.ts';
+import { createEarlyUpload, type EarlyUpload } from './early-upload.ts';
 import { createProgress } from './progress.ts';
 import type { PublishDeps } from './publisher.ts';
 import type { ItemRun } from './run-item.ts';
+
+interface PrepareRequest {
+  readonly source: MediaSource;
+  /** Whether its upload may begin before all of it is here: nothing else of the post can still turn out bad. */
+  readonly early: boolean;
+}
 
 /** Fetches the bytes of one item, checks them and makes them fit X's limits; all of it on disk, keyed by content. */
 export async function prepareItem(
   deps: PublishDeps,
   run: ItemRun,
-  source: MediaSource,
-): Promise<Pick<MediaItem, 'prepared' | 'note' | 'fetchedBytes'>> {
+  { source, early }: PrepareRequest,
+): Promise<Pick<MediaItem, 'prepared' | 'note' | 'fetchedBytes' | 'upload'>> {
   const folder = await deps.mediaStore.folder(run.jobId);
-  const timed = stopwatch(deps);
-  const fetched = await fetchItem(deps, run, source, join(folder, `${run.index}.fetched`));
-  timed('fetch');
-  deps.counts.add('media_bytes', ['fetched'], fetched.bytes);
-  await run.save({ stage: 'preparing', progress: 0, fetchedBytes: fetched.bytes }, { passed: true });
-  const progress = createProgress((percent) => run.save({ progress: percent }));
-  const made = await prepareMedia(fetched.file, {
-    outputFolder: folder,
-    signal: run.signal,
-    onProgress: (percent) => progress.report(percent),
-  });
-  timed('prepare');
-  await progress.done();
-  // Its content is its name: two items of a job never get in each other's way, and a repetition finds it again.
-  const file = join(folder, `${run.index}-${made.sha256}`);
-  await rename(made.path, file);
-  const prepared: PreparedItem = {
-    file,
-    sha256: made.sha256,
-    bytes: made.bytes,
-    kind: made.kind,
-    mediaType: made.mediaType,
-    mediaCategory: made.mediaCategory,
-  };
-  return { prepared, note: made.note, fetchedBytes: fetched.bytes };
+  const fetchedFile = join(folder, `${run.index}.fetched`);
+  const upload = early && source.kind !== 'upload' ? createEarlyUpload(deps, run, fetchedFile) : null;
+  try {
+    const timed = stopwatch(deps);
+    using room = await deps.mediaStore.admit(0);
+    const fetched = await fetchItem(deps, run, source, { file: fetchedFile, room, upload });
+    timed('fetch');
+    deps.counts.add('media_bytes', ['fetched'], fetched.bytes);
+    await run.save({ stage: 'preparing', progress: 0, fetchedBytes: fetched.bytes }, { passed: true });
+    const progress = createProgress((percent) => run.save({ progress: percent }));
+    const made = await prepareMedia(fetchedFile, {
+      outputFolder: folder,
+      signal: run.signal,
+      sha256: fetched.sha256,
+      room,
+      onProgress: (percent) => progress.report(percent),
+    });
+    timed('prepare');
+    await progress.done();
+    // Its content is its name: two items of a job never get in each other's way, and a repetition finds it again.
+    const file = join(folder, `${run.index}-${made.sha256}`);
+    await rename(made.path, file);
+    const { sha256, bytes, kind, mediaType, mediaCategory } = made;
+    const prepared: PreparedItem = { file, sha256, bytes, kind, mediaType, mediaCategory };
+    const sent = made.path === fetchedFile ? await upload?.finish(prepared) : null;
+    return { prepared, note: made.note, fetchedBytes: fetched.bytes, upload: sent ?? null };
+  } finally {
+    await upload?.abandon();
+  }
 }
 
 /** Each call counts the time since the one before as a step. */
@@ -52,23 +65,31 @@ function stopwatch({ counts }: Pick<PublishDeps, 'counts'>) {
   };
 }
 
+interface Target {
+  readonly file: string;
+  readonly room: Room;
+  readonly upload: EarlyUpload | null;
+}
+
 async function fetchItem(
   deps: PublishDeps,
   run: ItemRun,
   source: MediaSource,
-  file: string,
-): Promise<{ file: string; bytes: number }> {
+  { file, room, upload }: Target,
+): Promise<{ bytes: number; sha256?: string }> {
   if (source.kind === 'upload') return await deps.uploads.copyTo(source.mediaId, run.accountId, file);
   const progress = createProgress((percent, bytes) => run.save({ progress: percent, fetchedBytes: bytes }));
-  const room = await deps.mediaStore.admit(0);
-  using _held = room;
-  const { bytes } = await deps.fetcher.fetch(source.url, {
+  const fetched = await deps.fetcher.fetch(source.url, {
     file,
-    maxBytes: xLimits.video.maxBytes,
+    maxBytes: mediaLimits.video.maxInputBytes,
     room,
+    judge: judgeHead,
     signal: run.signal,
-    onProgress: (done, total) => progress.report(total ? Math.floor((100 * done) / total) : 0, done),
+    onProgress: (bytes, total) => {
+      upload?.arrived(bytes, total);
+      progress.report(total ? Math.floor((100 * bytes) / total) : 0, bytes);
+    },
   });
   await progress.done();
-  return { file, bytes };
+  return fetched;
 }

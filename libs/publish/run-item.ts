@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { Job, MediaItem } from '#libs/jobs/job.ts';
 import type { ItemStep } from '#libs/jobs/job-record.ts';
-import { mediaOf } from '#libs/jobs/order.ts';
+import { type MediaSource, mediaOf } from '#libs/jobs/order.ts';
 import { mustLookFirst } from './intent.ts';
 import { checkMediaMix } from './media-mix.ts';
 import { prepareItem } from './prepare-item.ts';
@@ -86,12 +86,7 @@ export async function runItem(
   }
 }
 
-async function carryOn(
-  deps: PublishDeps,
-  job: Job,
-  run: ItemRun,
-  source: Parameters<typeof prepareItem>[2],
-): Promise<RunResult> {
+async function carryOn(deps: PublishDeps, job: Job, run: ItemRun, source: MediaSource): Promise<RunResult> {
   const now = (deps.now ?? Date.now)();
   if (run.item.notBefore !== null && run.item.notBefore > now) return run.item.notBefore;
   let allPrepared = job.media.every((item, index) => item.prepared !== null || index === run.index);
@@ -102,7 +97,8 @@ async function carryOn(
       { stage: 'fetching', progress: 0, prepared: null, upload: null, notBefore: null, waitReason: null },
       { step: 'new' },
     );
-    const done = await prepareItem(deps, run, source);
+    const early = job.media.length === 1 && (job.publishAt ?? 0) - uploadAheadMs <= now;
+    const done = await prepareItem(deps, run, { source, early });
     const saved = await run.save(
       { ...done, stage: 'waiting', progress: 0, failures: 0 },
       { step: 'prepared', passed: true },

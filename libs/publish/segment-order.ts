@@ -9,7 +9,7 @@ export function createSegmentOrder(first: number) {
   let low = first;
   let upcoming = first;
   let strict = false;
-  let failed = false;
+  let failure: { readonly cause: unknown } | null = null;
   let waiting: (() => void)[] = [];
 
   const announce = () => {
@@ -19,8 +19,8 @@ export function createSegmentOrder(first: number) {
   };
 
   async function turnOf(index: number): Promise<void> {
-    while (low < index && !failed) await new Promise<void>((resolve) => waiting.push(resolve));
-    if (failed) throw new Error('another segment of this upload failed');
+    while (low < index && !failure) await new Promise<void>((resolve) => waiting.push(resolve));
+    if (failure) throw failure.cause;
   }
 
   async function inTurn(index: number, append: (index: number) => Promise<void>): Promise<void> {
@@ -39,12 +39,12 @@ export function createSegmentOrder(first: number) {
     /** The lowest segment that is not at X. */
     lowest: () => low,
     /** Takes the next segment of `count`; null when none is left, or when one has failed. */
-    next: (count: number): number | null => (failed || upcoming >= count ? null : upcoming++),
+    next: (count: number): number | null => (failure || upcoming >= count ? null : upcoming++),
     async send(index: number, append: (index: number) => Promise<void>): Promise<void> {
       try {
         await inTurn(index, append);
       } catch (error) {
-        failed = true;
+        failure ??= { cause: error };
         announce();
         throw error;
       }

@@ -1,15 +1,13 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import type { PreparedItem, UploadState } from '#libs/jobs/job.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { segmentBytesFor } from '#libs/x-api/limits.ts';
 import type { XMediaStatus } from '#libs/x-api/x-api.ts';
+import { appendSegments } from './append-segments.ts';
 import { createProgress } from './progress.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import type { ItemRun } from './run-item.ts';
-import { createSegmentOrder } from './segment-order.ts';
 import { callX } from './x-call.ts';
 
-const inFlight = 4;
 /** X's processing may take this long in all. */
 const processingMostMs = 10 * 60_000;
 /** An upload that X forgets sooner is begun anew. */
@@ -22,10 +20,10 @@ export async function uploadItem(deps: PublishDeps, run: ItemRun): Promise<RunRe
   const now = (deps.now ?? Date.now)();
   let upload = run.item.upload;
   if (!upload || (upload.expiresAt !== null && upload.expiresAt < now + mustLastMs))
-    upload = await initialize(deps, run, prepared);
+    upload = await beginUpload(deps, run, prepared);
   if (!upload.finalized) {
     const startedAt = performance.now();
-    await appendSegments(deps, run, prepared, upload);
+    await sendSegments(deps, run, prepared, upload);
     deps.counts.time('media_seconds', ['upload'], performance.now() - startedAt);
     const status = await callX(deps, { ...about(run), endpoint: 'finalize' }, (call) =>
       deps.x.finalizeUpload(upload.mediaId, call),
@@ -45,77 +43,54 @@ export async function uploadItem(deps: PublishDeps, run: ItemRun): Promise<RunRe
 
 const about = ({ jobId, accountId, signal }: ItemRun) => ({ jobId, accountId, signal });
 
-async function initialize(deps: PublishDeps, run: ItemRun, prepared: PreparedItem): Promise<UploadState> {
-  const media = {
-    mediaType: prepared.mediaType,
-    mediaCategory: prepared.mediaCategory,
-    totalBytes: prepared.bytes,
-  };
+async function beginUpload(deps: PublishDeps, run: ItemRun, prepared: PreparedItem): Promise<UploadState> {
+  const upload = await initializeUpload(deps, run, prepared);
+  await run.save({ stage: 'uploading', progress: 0, upload });
+  return upload;
+}
+
+/** Begins an upload at X. */
+export async function initializeUpload(
+  deps: PublishDeps,
+  run: ItemRun,
+  media: Pick<PreparedItem, 'mediaType' | 'mediaCategory' | 'bytes'>,
+): Promise<UploadState> {
+  const { mediaType, mediaCategory, bytes } = media;
   const begun = await callX(deps, { ...about(run), endpoint: 'initialize' }, (call) =>
-    deps.x.initializeUpload(media, call),
+    deps.x.initializeUpload({ mediaType, mediaCategory, totalBytes: bytes }, call),
   );
-  const upload: UploadState = {
+  return {
     mediaId: begun.mediaId,
     mediaKey: begun.mediaKey,
-    segmentBytes: run.item.segmentBytes ?? segmentBytesFor(prepared.bytes),
+    segmentBytes: run.item.segmentBytes ?? segmentBytesFor(bytes),
     nextSegment: 0,
     finalized: false,
     expiresAt: begun.expiresAt,
     processingSince: null,
   };
-  await run.save({ stage: 'uploading', progress: 0, upload });
-  return upload;
 }
 
-/** Several segments at a time; the checkpoint is the lowest one that is not at X yet, so that a successor resumes there. */
-async function appendSegments(
+/** Sends what is missing; the checkpoint lets a successor go on at the lowest segment that is not at X. */
+async function sendSegments(
   deps: PublishDeps,
   run: ItemRun,
   prepared: PreparedItem,
-  upload: UploadState,
+  begun: UploadState,
 ): Promise<void> {
-  const { mediaId, segmentBytes } = upload;
-  const count = Math.ceil(prepared.bytes / segmentBytes);
-  const order = createSegmentOrder(upload.nextSegment);
-  const progress = createProgress(() => checkpoint());
-  const checkpoint = () => {
-    const nextSegment = order.lowest();
-    const percent = Math.floor((100 * nextSegment) / count);
-    return run.save({ stage: 'uploading', progress: percent, upload: { ...upload, nextSegment } });
+  let reached = begun;
+  const progress = createProgress((percent) =>
+    run.save({ stage: 'uploading', progress: percent, upload: reached }),
+  );
+  const checkpoint = (upload: UploadState, percent: number) => {
+    reached = upload;
+    progress.report(percent);
   };
-  await using file = await open(prepared.file);
-  const append = async (index: number) => {
-    const start = index * segmentBytes;
-    const bytes = await readSegment(file, start, Math.min(segmentBytes, prepared.bytes - start));
-    await callX(deps, { ...about(run), endpoint: 'append' }, (call) =>
-      deps.x.appendSegment(mediaId, index, bytes, call),
-    );
-    deps.counts.add('media_bytes', ['uploaded'], bytes.length);
-  };
-  const lane = async () => {
-    for (let index = order.next(count); index !== null; index = order.next(count)) {
-      run.signal.throwIfAborted();
-      await order.send(index, append);
-      progress.report(order.lowest());
-    }
-  };
-  const lanes = await Promise.allSettled(Array.from({ length: Math.min(inFlight, count) }, lane));
-  await progress.done();
-  await checkpoint();
-  const failed = lanes.find((result) => result.status === 'rejected');
-  if (failed) throw failed.reason;
-}
-
-async function readSegment(file: FileHandle, position: number, length: number): Promise<Uint8Array> {
-  const bytes = Buffer.allocUnsafe(length);
-  let read = 0;
-  while (read < length) {
-    const { bytesRead } = await file.read(bytes, read, length - read, position + read);
-    if (bytesRead === 0)
-      throw new ProblemError('storage_full', 'The media changed on this server while it was being uploaded.');
-    read += bytesRead;
+  try {
+    await appendSegments(deps, prepared, begun, { ...about(run), checkpoint });
+  } finally {
+    await progress.done();
+    await run.save({ stage: 'uploading', upload: reached });
   }
-  return bytes;
 }
 
 async function judgeStatus(deps: PublishDeps, run: ItemRun, status: XMediaStatus): Promise<RunResult> {
