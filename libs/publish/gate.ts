@@ -28,6 +28,7 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
   const closeScript = script('gate-close');
 
   const accountKey = (accountId: string, endpoint: XEndpoint) => `gate:${accountId}:${endpoint}`;
+  const dayKey = (accountId: string, endpoint: XEndpoint) => `gate:${accountId}:${endpoint}:24h`;
   const appKey = (endpoint: XEndpoint) => `gate:app:${endpoint}`;
   const downKey = 'gate:app:down';
   const indexKey = 'gates';
@@ -44,11 +45,11 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
   }
 
   async function ask(accountId: string, endpoint: XEndpoint, mode: 'take' | 'peek'): Promise<Passage> {
-    const keys = [downKey, accountKey(accountId, endpoint), appKey(endpoint)];
+    const keys = [downKey, accountKey(accountId, endpoint), dayKey(accountId, endpoint), appKey(endpoint)];
     if (billed.includes(endpoint)) keys.push(creditsKey);
     const [index, until] = (await takeScript(keys, [mode])) as [number, number];
     if (index === 0) return { open: true };
-    const reason: WaitReason = index === 1 ? 'x_down' : index === 4 ? 'credits' : 'limit';
+    const reason: WaitReason = index === 1 ? 'x_down' : index === 5 ? 'credits' : 'limit';
     // Jitter spreads those who wait for the same moment.
     return { open: false, until: until + Math.floor(random() * 400), reason };
   }
@@ -63,7 +64,12 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
     const skew = exchange.date === null ? 0 : Date.now() - exchange.date;
     const tasks: Promise<unknown>[] = [];
     for (const limit of rateLimits) {
-      const key = limit.scope === 'app_24h' ? appKey(endpoint) : accountKey(accountId, endpoint);
+      // Each window has a gate of its own: the short one being open says nothing about the long one.
+      const key = {
+        user: accountKey(accountId, endpoint),
+        user_24h: dayKey(accountId, endpoint),
+        app_24h: appKey(endpoint),
+      }[limit.scope];
       const resetAt = Math.min(limit.resetAt + skew, Date.now() + 24 * 60 * minute);
       if (limit.remaining <= 0 || status === 429) tasks.push(close(key, 'until', resetAt));
       else tasks.push(close(key, 'remaining', resetAt, limit.remaining, limit.limit));

@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
+import { startRedisServer } from '../../test/redis-server.ts';
+import { createWakeUps, type WakeUps } from './wake-up.ts';
+
+let server: Awaited<ReturnType<typeof startRedisServer>>;
+let redis: RedisConnection;
+let wakeUps: WakeUps;
+beforeAll(async () => {
+  server = await startRedisServer();
+  redis = await connectRedis(server.url, 'wait');
+  wakeUps = createWakeUps({ redis });
+});
+afterAll(async () => {
+  await wakeUps[Symbol.asyncDispose]();
+  await redis[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  await redis.flushall();
+});
+
+const counts = async () => await wakeUps.queues.tweets.getJobCounts('prioritized', 'delayed', 'completed');
+
+describe('waking a job', () => {
+  it('twice makes one entry', async () => {
+    await wakeUps.add('j');
+    await wakeUps.again('j');
+    expect(await counts()).toMatchObject({ prioritized: 1, delayed: 0 });
+  });
+
+  it('works although an entry of it has finished before', async () => {
+    await wakeUps.add('j');
+    await finishNext();
+    expect(await counts()).toMatchObject({ prioritized: 0, completed: 1 });
+    await wakeUps.again('j');
+    expect(await counts()).toMatchObject({ prioritized: 1, completed: 0 });
+  });
+
+  it('now brings a sleeping entry forward; later leaves it alone', async () => {
+    await wakeUps.add('j', { at: Date.now() + 3_600_000 });
+    await wakeUps.again('j', { at: Date.now() + 3_600_000 });
+    expect(await counts()).toMatchObject({ delayed: 1 });
+    await wakeUps.again('j');
+    expect(await counts()).toMatchObject({ prioritized: 1, delayed: 0 });
+  });
+
+  it('in a round of its own does not wait for an entry that somebody holds', async () => {
+    await wakeUps.add('j');
+    await wakeUps.again('j', { round: 'c1' });
+    expect(await counts()).toMatchObject({ prioritized: 2 });
+  });
+
+  it('of an account with many open jobs comes after that of an account with few', async () => {
+    await wakeUps.add('busy', { openJobs: 40 });
+    await wakeUps.add('calm', { openJobs: 1 });
+    const [first] = await wakeUps.queues.tweets.getJobs(['prioritized'], 0, 0, true);
+    expect(first?.data.job_id).toBe('calm');
+  });
+
+  it('carries references and no content', async () => {
+    await wakeUps.add('j', { index: 2 });
+    const [entry] = await wakeUps.queues.media.getJobs(['prioritized']);
+    expect(entry?.data).toEqual({ job_id: 'j', index: 2 });
+  });
+});
+
+async function finishNext(): Promise<void> {
+  const { Worker } = await import('bullmq');
+  const worker = new Worker('tweets', async () => {}, { connection: redis });
+  await new Promise((resolve) => worker.once('completed', resolve));
+  await worker.close();
+}
