@@ -1,6 +1,7 @@
 import Router from '@koa/router';
 import Koa, { type Context } from 'koa';
 import helmet from 'koa-helmet';
+import type { Counts } from '#libs/insight/counts.ts';
 import type { Log } from '#libs/log/log.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import type { AccountAnswers } from './account.ts';
@@ -11,6 +12,8 @@ import { readJsonBody } from './json-body.ts';
 import { mcpRoutes } from './mcp.ts';
 import type { MediaUploads } from './media.ts';
 import { openApiRoutes } from './openapi.ts';
+import { type Operation, operationRoutes } from './operate.ts';
+import { tellRequests } from './operate-requests.ts';
 import { acceptPost, type PostingDeps } from './post-tweet.ts';
 import { answerProblems } from './problem.ts';
 import type { Readiness } from './readiness.ts';
@@ -30,11 +33,16 @@ export interface AppDeps {
   readonly media: MediaUploads;
   readonly readiness: Readiness;
   readonly throttle: Throttle;
+  readonly operation: Operation;
+  readonly counts: Pick<Counts, 'add'>;
   /** Proxies in front whose X-Forwarded-For is believed; 0: nobody's. */
   readonly trustedProxies: number;
   /** Which front doors are open. Pages for people are there either way. */
   readonly doors: { readonly rest: boolean; readonly mcp: boolean };
-  readonly pages: Pick<PagesDeps, 'sessions' | 'accountStore' | 'history' | 'operator' | 'simulatorUrl'>;
+  readonly pages: Pick<
+    PagesDeps,
+    'sessions' | 'accountStore' | 'history' | 'calls' | 'operator' | 'simulatorUrl'
+  >;
 }
 
 /** The order of middleware and routes, and nothing else. */
@@ -43,10 +51,13 @@ export function createApp(deps: AppDeps): Koa {
   if (deps.trustedProxies > 0) Object.assign(app, { proxy: true, maxIpsCount: deps.trustedProxies });
   // What escapes the problem middleware is a lost connection, or a bug that has been logged there.
   app.silent = true;
+  const { metrics, dashboard } = deps.operation;
+  app.use(tellRequests({ ...deps, onAnswer: (request) => metrics?.page.observe(request) }));
   app.use(securityHeaders(deps.publicUrl));
   app.use(answerProblems(deps));
   app.use(refusePathTricks);
-  app.use(operationRoutes(deps.readiness).routes());
+  app.use(operationRoutes({ ...deps, metrics }).routes());
+  if (dashboard) app.use(dashboard);
   if (deps.doors.rest) app.use(openApiRoutes(deps.publicUrl).routes());
   app.use(deps.signIn.routes);
   app.use(pageRoutes({ ...deps, ...deps.pages }).routes());
@@ -83,22 +94,6 @@ async function refusePathTricks(ctx: Context, next: () => Promise<unknown>): Pro
   if (/^\/\/|%2f|%5c|%00|;|\\|\/\.\.?(\/|$)/i.test(ctx.path))
     throw new ProblemError('not_found', 'There is nothing at this address.');
   await next();
-}
-
-function operationRoutes(readiness: Readiness): Router {
-  const router = new Router();
-  router.get('/healthz', (ctx) => {
-    ctx.set('Cache-Control', 'no-store');
-    ctx.body = { status: 'ok' };
-  });
-  router.get('/readyz', async (ctx) => {
-    const problems = await readiness.problems();
-    ctx.set('Cache-Control', 'no-store');
-    if (problems.length > 0) ctx.set('Retry-After', '5');
-    ctx.status = problems.length > 0 ? 503 : 200;
-    ctx.body = { status: problems.length > 0 ? 'not_ready' : 'ready', problems };
-  });
-  return router;
 }
 
 function postingRoutes(deps: AppDeps): Router {

@@ -41,6 +41,8 @@ export async function identifyCaller(
       'The access token is unknown, expired, revoked or for another address. Refresh it or sign in again.',
     );
   }
+  // For the log line of the request.
+  ctx.state.accountId = caller.accountId;
   await throttle.countCaller(caller);
   return caller;
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import Router from '@koa/router';
 import type { Context } from 'koa';
 import type { AccountStore } from '#libs/accounts/account-store.ts';
+import type { JobCall } from '#libs/jobs/job-calls.ts';
 import type { HistoryEntry } from '#libs/jobs/job-history.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import type { AccountAnswers } from './account.ts';
@@ -35,6 +36,7 @@ export interface PagesDeps {
   readonly accounts: AccountAnswers;
   readonly accountStore: AccountStore;
   readonly history: (jobId: string) => Promise<HistoryEntry[]>;
+  readonly calls: (jobId: string) => Promise<JobCall[]>;
   readonly operator: Operator;
   /** The simulated X of a sandbox, as browsers reach it; null where X is the real one. */
   readonly simulatorUrl: string | null;

@@ -7,6 +7,7 @@ import type { PagesDeps } from './home.ts';
 import { jobPage } from './pages/job-page.ts';
 import { sendPage, wantsPage } from './pages/page.ts';
 import { timelineOf } from './pages/timeline.ts';
+import { callsOf } from './pages/x-calls.ts';
 import { readForm, type Session, toCaller } from './session.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
@@ -33,7 +34,7 @@ export function addJobPage(router: Router, deps: PagesDeps): void {
 
 async function show(
   ctx: Context,
-  { jobs, history, simulatorUrl, publicUrl }: PagesDeps,
+  { jobs, history, calls, simulatorUrl, publicUrl }: PagesDeps,
   { session, caller }: { session: Session | null; caller: Caller },
 ): Promise<void> {
   const job = await jobs.ownJob(caller, ctx.params.jobId ?? '');
@@ -45,6 +46,7 @@ async function show(
       job: view,
       username: job.username,
       timeline: timelineOf(await history(job.id), told),
+      calls: callsOf(await calls(job.id)),
       canCancel: canCancel(job),
       csrfToken: session?.csrfToken ?? null,
       simulatorUrl,

@@ -16,9 +16,10 @@ export function answerProblems({ publicUrl, log }: { publicUrl: string; log: Log
         );
     } catch (error) {
       const problem = toProblem(error);
+      ctx.state.problemCode = problem.code;
       if (problem.kind.status >= 500 && problem.code === 'internal_error')
         log.error(
-          { err: error, method: ctx.method, path: ctx.path },
+          { err: error, method: ctx.method, path: ctx.path, requestId: ctx.state.requestId },
           'A request failed by a fault of this server',
         );
       if (ctx.headerSent) return;

@@ -5,6 +5,9 @@ import { createAccountStore } from '#libs/accounts/account-store.ts';
 import { createTokenVault } from '#libs/accounts/token-vault.ts';
 import type { Config } from '#libs/config/config.ts';
 import { announceKeys } from '#libs/deployment/key-holders.ts';
+import { countRefreshes, countXCalls } from '#libs/insight/count-x.ts';
+import { createCounts } from '#libs/insight/counts.ts';
+import { createJobCalls } from '#libs/jobs/job-calls.ts';
 import { followJobChanges } from '#libs/jobs/job-changes.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
 import { createSpend } from '#libs/jobs/spend.ts';
@@ -23,6 +26,7 @@ import { createAccountAnswers } from './account.ts';
 import { createApp } from './app.ts';
 import { createJobAnswers } from './jobs.ts';
 import { createMediaUploads } from './media.ts';
+import { createOperation } from './operate.ts';
 import { createReadiness } from './readiness.ts';
 import { createSessions } from './session.ts';
 import { createSignIn } from './sign-in/sign-in.ts';
@@ -49,9 +53,10 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const sealer = createSealer(secrets.tokenKeys);
   stack.use(await announceKeys(redis, secrets.tokenKeys));
   const accounts = createAccountStore({ redis, sealer });
-  const x = stack.use(createXApi({ apiUrl: config.x.apiUrl }));
+  const counts = stack.use(createCounts({ redis }));
+  const x = stack.use(createXApi({ apiUrl: config.x.apiUrl, observe: countXCalls(counts) }));
   const redirectUri = config.x.redirectUri ?? `${publicUrl}/callback`;
-  const oauth = createXOAuth({ ...config.x, redirectUri });
+  const oauth = countRefreshes(createXOAuth({ ...config.x, redirectUri }), counts);
   const spool = stack.use(await openSpool(join(config.dataDir, 'spool'), sealer));
   const wakeUps = stack.use(createWakeUps({ redis }));
   const jobs = createJobStore({ redis, sealer, onTurn: (jobId) => void wakeUps.turn(jobId).catch(() => {}) });
@@ -80,12 +85,22 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     log,
   });
   const vault = stack.use(createTokenVault({ accounts, oauth, spool, redis }));
+  const throttle = createThrottle(limitsFor(config.accountLimits.requestsPerMinute));
   const app = createApp({
     publicUrl,
     log,
     signIn,
     readiness,
-    throttle: createThrottle(limitsFor(config.accountLimits.requestsPerMinute)),
+    counts,
+    operation: await createOperation(config.operate, {
+      redis,
+      wakeUps,
+      spend,
+      readiness,
+      publicUrl,
+      throttle,
+    }),
+    throttle,
     trustedProxies: config.http.trustedProxies,
     doors: config.doors,
     posting: {
@@ -103,6 +118,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       accounts,
       vault,
       jobs,
+      wakeUps,
       signIn,
       oauth,
       x,
@@ -116,6 +132,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       sessions,
       accountStore: accounts,
       history: jobs.history,
+      calls: stack.use(createJobCalls({ redis })).read,
       operator: config.operator,
       simulatorUrl: config.x.sandbox ? new URL(config.x.authorizeUrl).origin : null,
     },

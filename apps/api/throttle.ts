@@ -8,11 +8,13 @@ export interface ThrottleLimits {
   readonly perClient: number;
   /** Requests from one address that carry no valid token. */
   readonly unknownPerAddress: number;
+  /** Wrong guesses at a secret of the operator from one address. */
+  readonly wrongSecretsPerAddress: number;
 }
 
 /** A client may serve ten accounts that all ask for what they may. */
 export function limitsFor(perAccount: number): ThrottleLimits {
-  return { perAccount, perClient: 10 * perAccount, unknownPerAddress: 300 };
+  return { perAccount, perClient: 10 * perAccount, unknownPerAddress: 300, wrongSecretsPerAddress: 20 };
 }
 
 export type Throttle = ReturnType<typeof createThrottle>;
@@ -26,21 +28,21 @@ export function createThrottle(limits: ThrottleLimits) {
   const accounts = limiter(limits.perAccount);
   const clients = limiter(limits.perClient);
   const addresses = limiter(limits.unknownPerAddress);
+  const guesses = limiter(limits.wrongSecretsPerAddress);
 
   async function consume(limiterOf: RateLimiterMemory, key: string): Promise<void> {
     try {
       await limiterOf.consume(key);
     } catch (cause) {
       if (!(cause instanceof RateLimiterRes)) throw cause;
-      const seconds = Math.max(1, Math.ceil(cause.msBeforeNext / 1000));
-      throw new ProblemError(
-        'too_many_requests',
-        `Too many requests in a short time. Wait ${seconds} seconds.`,
-        {
-          retryAfterSeconds: seconds,
-        },
-      );
+      throw tooMany(cause.msBeforeNext);
     }
+  }
+
+  function tooMany(msBeforeNext: number): ProblemError {
+    const seconds = Math.max(1, Math.ceil(msBeforeNext / 1000));
+    const detail = `Too many requests in a short time. Wait ${seconds} seconds.`;
+    return new ProblemError('too_many_requests', detail, { retryAfterSeconds: seconds });
   }
 
   return {
@@ -51,5 +53,17 @@ export function createThrottle(limits: ThrottleLimits) {
     },
     /** @throws {ProblemError} too_many_requests */
     countUnknown: (ctx: Context) => consume(addresses, ctx.ip),
+    /**
+     * Before a secret of the operator is compared: whoever was wrong too often is not told any more.
+     * @throws {ProblemError} too_many_requests
+     */
+    async refuseGuesser(ctx: Context): Promise<void> {
+      const known = await guesses.get(ctx.ip);
+      if (known && known.remainingPoints <= 0) throw tooMany(known.msBeforeNext);
+    },
+    /** A wrong secret. */
+    async countGuess(ctx: Context): Promise<void> {
+      await guesses.penalty(ctx.ip);
+    },
   };
 }

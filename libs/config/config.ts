@@ -83,6 +83,11 @@ export interface Config {
     /** What X charges, where it is no longer the built-in price list. */
     readonly prices: Readonly<Partial<Record<PriceName, number>>>;
   };
+  /** What only operators see; null: not there. */
+  readonly operate: {
+    readonly metricsToken: string | null;
+    readonly admin: { readonly user: string; readonly password: string } | null;
+  };
   readonly logLevel: string;
   /** One sentence each, for the log: variables that were read but have no effect. */
   readonly notices: readonly string[];
@@ -139,6 +144,11 @@ const dollars = z
   .string()
   .regex(/^\d{1,7}(\.\d{1,3})?$/, 'must be an amount in US dollars, as in 25 or 7.50')
   .transform(Number);
+
+const secret = z
+  .string()
+  .max(1000, 'must have at most 1000 characters')
+  .refine((value) => !isPlaceholder(value), 'is a placeholder: use a random value (openssl rand -base64 32)');
 
 const Environment = z.object({
   PORT: integer(0, 65_535).default(5000),
@@ -214,6 +224,12 @@ const Environment = z.object({
   MONTHLY_BUDGET_USD: dollars.optional(),
   ACCOUNT_MONTHLY_BUDGET_USD: dollars.optional(),
   X_PRICES: z.string().transform(parsePrices).optional(),
+  METRICS_TOKEN: secret.optional(),
+  ADMIN_USER: z
+    .string()
+    .regex(/^[^:]{1,200}$/, 'must be a name without a colon')
+    .optional(),
+  ADMIN_PASSWORD: secret.optional(),
   LOG_LEVEL: z
     .enum(
       ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
@@ -281,6 +297,11 @@ export function loadConfig(environment: Record<string, string | undefined>, role
       perAccountUsd: env.ACCOUNT_MONTHLY_BUDGET_USD ?? null,
       prices: env.X_PRICES ?? {},
     },
+    operate: {
+      metricsToken: env.METRICS_TOKEN ?? null,
+      admin:
+        env.ADMIN_USER && env.ADMIN_PASSWORD ? { user: env.ADMIN_USER, password: env.ADMIN_PASSWORD } : null,
+    },
     logLevel: env.LOG_LEVEL,
     notices: ignoredVariables(given),
   });
@@ -303,6 +324,8 @@ export const secretVariables = [
   'FLASK_SECRET_KEY',
   'TOKEN_KEYS',
   'GPT_CLIENT_SECRET',
+  'METRICS_TOKEN',
+  'ADMIN_PASSWORD',
   'REDIS_URL',
 ] as const;
 
@@ -315,6 +338,8 @@ function missingVariables(given: Record<string, unknown>, role: Role): string[] 
   pair('CLIENT_ID', 'CLIENT_SECRET');
   pair('CLIENT_SECRET', 'CLIENT_ID');
   pair('GPT_CLIENT_ID', 'GPT_CLIENT_SECRET');
+  pair('ADMIN_USER', 'ADMIN_PASSWORD');
+  pair('ADMIN_PASSWORD', 'ADMIN_USER');
   pair('GPT_CLIENT_SECRET', 'GPT_CLIENT_ID');
   pair('GPT_CLIENT_ID', 'GPT_REDIRECT_URIS');
   if (role === 'start') return problems;

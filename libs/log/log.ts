@@ -9,6 +9,8 @@ const allowedFields = new Set([
 
 type Fields = Record<string, unknown>;
 
+const pretty = { ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss', singleLine: true };
+
 /** What the apps log with; libraries never log. */
 export interface Log {
   debug(fields: Fields, message: string): void;
@@ -17,12 +19,13 @@ export interface Log {
   error(fields: Fields, message: string): void;
 }
 
-/** JSON lines on stdout; `name` tells the processes of one machine apart. */
+/** JSON lines on stdout, readable ones on a terminal; `name` tells the processes of one machine apart. */
 export function createLog(name: string, level: string): Log {
   return pino({
     name,
     level,
     base: { name },
+    ...(process.stdout.isTTY ? { transport: { target: 'pino-pretty', options: pretty } } : {}),
     formatters: {
       level: (label) => ({ level: label }),
       log: (fields) =>

@@ -9,6 +9,8 @@ export interface JobPageView {
   readonly username: string;
   /** The entries of the timeline. */
   readonly timeline: Html;
+  /** The calls to X that were made for it. */
+  readonly calls: Html;
   readonly canCancel: boolean;
   /** null: no forms, the reader is no signed-in browser. */
   readonly csrfToken: string | null;
@@ -39,7 +41,8 @@ ${job.tweet_text !== null && html`<blockquote class="quote" aria-label="Text of 
 <div data-live="posts">${job.tweets.length > 1 && threadOf(view)}</div>
 <div data-live="media">${job.media.length > 0 && mediaOf(job)}</div>
 <section><h2>What happened</h2>
-<ol class="timeline" data-live="timeline">${view.timeline}</ol></section>
+<ol class="timeline" data-live="timeline">${view.timeline}</ol>
+<details><summary class="soft small">Calls to X</summary><div data-live="calls">${view.calls}</div></details></section>
 ${inWork && html`<noscript><p class="soft small">This page shows itself anew every few seconds. <a href="">Look now</a></p></noscript>`}`,
   };
 }
