@@ -97,7 +97,8 @@ export interface Answer<T> {
   readonly body: T;
 }
 
-async function connect(url: string, simulator: Simulator, user?: string): Promise<Session> {
+/** Connects a user of the simulator at the API of `url`, as a script would. */
+export async function connect(url: string, simulator: Simulator, user?: string): Promise<Session> {
   const begun = await fetch(`${url}/startAuth`, { headers: { accept: 'application/json' } });
   const cookie = begun.headers
     .getSetCookie()

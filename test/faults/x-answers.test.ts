@@ -283,7 +283,7 @@ async function anHourLater(rig: Rig, jobId: string): Promise<void> {
   if ((await redis.hexists(record, 'failing_since')) === 1)
     await redis.hincrby(record, 'failing_since', -3_700_000);
   await redis.hdel(record, 'not_before');
-  const entries = await redis.zrange('bull:tweets:delayed', 0, -1);
+  const entries = await redis.zrange('bull:tweets:delayed', '0', '-1');
   for (const entry of entries) await redis.zadd('bull:tweets:delayed', 'XX', '0', entry);
   await redis.zadd('jobs:open', 'XX', '0', jobId);
 }

@@ -1,0 +1,8 @@
+import { expect, it } from 'vitest';
+import { runNemesis } from '../../bench/nemesis/run.ts';
+
+it('a short nemesis with a fixed seed breaks no promise', async () => {
+  const report = await runNemesis({ seed: 46, posts: 25, forMs: 10_000, settleMs: 90_000 });
+  expect(report.broken, report.history.join('\n')).toEqual([]);
+  expect(Object.values(report.ends).reduce((sum, count) => sum + count, 0)).toBe(25);
+}, 150_000);
