@@ -61,6 +61,9 @@ export class MemoryProvider implements OAuthClientProvider {
   codeVerifier() {
     return this.verifier;
   }
+  invalidateCredentials() {
+    this.stored = undefined;
+  }
   saveDiscoveryState(state: OAuthDiscoveryState) {
     this.discovered = state;
   }

@@ -45,7 +45,7 @@ async function authorizationUrl(changes: Record<string, string | undefined>): Pr
     ...changes,
   };
   const given = Object.entries(parameters).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, value]],
+    value === undefined ? [] : [[name, value] satisfies [string, string]],
   );
   return `${origin}/oauth/authorize?${new URLSearchParams(given)}`;
 }

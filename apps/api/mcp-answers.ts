@@ -9,8 +9,19 @@ export function answer(structuredContent: object, sentence: string): CallToolRes
   return { content: [{ type: 'text', text: sentence }], structuredContent: { ...structuredContent } };
 }
 
+/** A job as an answer. One that failed because the sign-in is lost makes ChatGPT ask for a new one. */
+export function answerJob(job: JobView, publicUrl: string): CallToolResult {
+  const result = answer(job, describeJobView(job));
+  if (job.error?.action_required !== 'reconnect') return result;
+  return {
+    ...result,
+    isError: true,
+    _meta: { 'mcp/www_authenticate': [signInChallenge(job.error, publicUrl)] },
+  };
+}
+
 /** A job in a sentence, with what the next call or the user needs. */
-export function describeJobView(job: JobView): string {
+function describeJobView(job: JobView): string {
   if (job.tweet_url !== null) return `${job.message} ${job.tweet_url} (job_id ${job.job_id})`;
   if (job.next_check_seconds === null) {
     const next = job.error && nextSteps[job.error.action_required];
@@ -60,7 +71,7 @@ export function refuse(problem: ProblemError, publicUrl: string): CallToolResult
 }
 
 /** What makes ChatGPT ask its user to sign in again (RFC 6750 section 3, inside a result). */
-function signInChallenge({ code, detail }: ProblemError, publicUrl: string): string {
+function signInChallenge({ code, detail }: Pick<ProblemError, 'code' | 'detail'>, publicUrl: string): string {
   const error = code === 'missing_scope' ? 'insufficient_scope' : 'invalid_token';
   const description = detail.replaceAll(/[^ !#-[\]-~]/g, "'");
   return `Bearer resource_metadata="${resourceMetadataUrl(publicUrl)}", error="${error}", error_description="${description}"`;

@@ -3,7 +3,7 @@ import type { Job } from '#libs/jobs/job.ts';
 import { type FieldError, ProblemError } from '#libs/problem/problem.ts';
 import type { AccountAnswers } from './account.ts';
 import type { JobAnswers } from './jobs.ts';
-import { answer, describeJobs, describeJobView } from './mcp-answers.ts';
+import { answer, answerJob, describeJobs } from './mcp-answers.ts';
 import { fileFields, type ToolName, toolArguments, usualWaitSeconds } from './mcp-arguments.ts';
 import { acceptPost, type PostingDeps } from './post-tweet.ts';
 import { parse } from './requests.ts';
@@ -11,6 +11,7 @@ import type { Caller } from './sign-in/sign-in.ts';
 import { validatePost } from './validate-tweet.ts';
 
 export interface CallDeps {
+  readonly publicUrl: string;
   readonly posting: PostingDeps;
   readonly jobs: JobAnswers;
   readonly accounts: AccountAnswers;
@@ -30,21 +31,22 @@ export interface ToolCall {
 /** What each tool does: the very acts of the HTTP API, and their answers. Throws what these throw. */
 export type ToolActs = Readonly<Record<ToolName, (call: ToolCall) => Promise<CallToolResult>>>;
 
-export function createToolActs({ posting, jobs, accounts }: CallDeps): ToolActs {
+export function createToolActs({ publicUrl, posting, jobs, accounts }: CallDeps): ToolActs {
   const jobAnswer = (job: Job, accepted: { replayed?: boolean; duplicateOfRecent?: boolean } = {}) => {
-    const view = jobs.view(job, accepted);
-    return answer(view, describeJobView(view));
+    return answerJob(jobs.view(job, accepted), publicUrl);
   };
   const follow = (jobId: string, waitSeconds: number, { gone, onChange }: ToolCall) =>
     jobs.follow(jobId, { waitSeconds, gone, onChange });
   return {
     async post_tweet(call) {
       const body = { wait_seconds: usualWaitSeconds, ...toBody(call.given) };
-      const accepted = await acceptPost(posting, call.caller, body, null).catch(blameFiles);
+      const accepted = await acceptPost(posting, call.caller, body, null).catch((error) =>
+        blame(error, call.given),
+      );
       return jobAnswer(await follow(accepted.jobId, accepted.waitSeconds, call), accepted);
     },
     async validate_tweet({ caller, given }) {
-      const found = await validatePost(posting, caller, toBody(given)).catch(blameFiles);
+      const found = await validatePost(posting, caller, toBody(given)).catch((error) => blame(error, given));
       const problems = found.problems.map(({ field, message }) => `${field ?? 'post'}: ${message}`);
       const verdict = found.valid
         ? 'The post is fine'
@@ -89,37 +91,38 @@ export function createToolActs({ posting, jobs, accounts }: CallDeps): ToolActs 
 }
 
 /** Arguments as a body of `POST /postTweet`: ChatGPT's files have other names there. */
-function toBody(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const files = fileFields.flatMap((name) => (isObject(given[name]) ? [given[name]] : []));
-  const names: readonly string[] = fileFields;
-  const others = Object.entries(given).filter(
-    ([name, value]) => !names.includes(name) || (value !== null && !isObject(value)),
-  );
-  if (files.length === 0) return Object.fromEntries(others);
-  const refs = files.map(({ file_id: id, download_url: download_link, mime_type, file_name: name }) =>
-    Object.fromEntries(
-      Object.entries({ id, download_link, mime_type, name }).filter(([, value]) => value !== undefined),
-    ),
-  );
-  return { ...Object.fromEntries(others), openaiFileIdRefs: refs };
+function toBody(given: ToolCall['given']): Record<string, unknown> {
+  const body = Object.fromEntries(Object.entries(given).filter(([name]) => !isFileField(name)));
+  const files = givenFiles(given).map((name) => toFileRef(given[name]));
+  return files.length === 0 ? body : { ...body, openaiFileIdRefs: files };
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+const isFileField = (name: string) => fileFields.some((field) => field === name);
+
+const givenFiles = (given: ToolCall['given']) => fileFields.filter((name) => (given[name] ?? null) !== null);
+
+/** What is no file is judged where it goes. */
+function toFileRef(file: unknown): unknown {
+  if (typeof file !== 'object' || file === null || Array.isArray(file)) return file;
+  return Object.fromEntries(Object.entries(file).map(([name, value]) => [fileNames[name] ?? name, value]));
 }
+
+const fileNames: Readonly<Record<string, string>> = {
+  file_id: 'id',
+  download_url: 'download_link',
+  file_name: 'name',
+};
 
 /** Names files in a refusal as they were called here. */
-function blameFiles(error: unknown): never {
-  if (
-    !(error instanceof ProblemError) ||
-    !error.errors?.some(({ field }) => field.startsWith('openaiFileIdRefs'))
-  )
-    throw error;
+function blame(error: unknown, given: ToolCall['given']): never {
+  if (!(error instanceof ProblemError) || !error.errors) throw error;
   const errors: FieldError[] = error.errors.map(({ field, message }) => ({
-    field: field
-      .replace(/^openaiFileIdRefs\[(\d)\]/, (_, index: string) => fileFields[Number(index)] ?? 'file')
-      .replace(/\.download_link$/, '.download_url'),
-    message,
+    field: field.replace(
+      /^openaiFileIdRefs\[(\d)\](\.download_link)?/,
+      (_, index: string, link?: string) =>
+        `${givenFiles(given)[Number(index)]}${link ? '.download_url' : ''}`,
+    ),
+    message: message.replace('a download_link', 'a download_url'),
   }));
   const detail = errors.map(({ field, message }) => `${field}: ${message}`).join(' ');
   throw new ProblemError(error.code, detail.slice(0, 900), { errors, cause: error });

@@ -15,7 +15,6 @@ import { toProblem } from './problem.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
 export interface ServerDeps extends CallDeps {
-  readonly publicUrl: string;
   readonly log: Log;
 }
 
