@@ -62,6 +62,26 @@ describe('a post', () => {
     expect(await sharp(stored).raw().toBuffer()).toEqual(await sharp(bytes).raw().toBuffer());
   });
 
+  it('with an image that X still has from an earlier post does not upload it again', async () => {
+    const session = await system.connect('sandbox_ben');
+    system.mediaHost.files.set('/again.png', await picture('#123456'));
+    const uploads = () =>
+      system.simulator.state.requests.all.filter((request) => request.endpoint.endsWith('/initialize'))
+        .length;
+    const url = system.mediaHost.url('/again.png');
+    expect((await session.post({ text: 'Shown once', media_url: url })).status).toBe('published');
+    const before = uploads();
+    expect((await session.post({ text: 'Shown again', media_url: url })).status).toBe('published');
+    expect(uploads()).toBe(before);
+    const [second, first] = system.simulator.state.tweets.visible(session.account.id);
+    expect(second?.mediaIds).toEqual(first?.mediaIds);
+    // An alt text belongs to the media at X: with another one it is other media.
+    expect((await session.post({ text: 'Described', media_url: url, alt_texts: ['Dark'] })).status).toBe(
+      'published',
+    );
+    expect(uploads()).toBe(before + 1);
+  });
+
   it('carries four images in their order', async () => {
     const session = await system.connect();
     const colours = ['#111111', '#00ff00', '#0000ff', '#ffff00'];

@@ -17,6 +17,7 @@ import type { Log } from '#libs/log/log.ts';
 import { createMediaFetcher } from '#libs/media/fetch-media.ts';
 import { createMediaStore } from '#libs/media/media-store.ts';
 import { createGate } from '#libs/publish/gate.ts';
+import { createMediaMemory } from '#libs/publish/media-memory.ts';
 import type { PublishDeps, RunContext, RunResult } from '#libs/publish/publisher.ts';
 import { replayOutcomes } from '#libs/publish/replay-outcomes.ts';
 import { runItem } from '#libs/publish/run-item.ts';
@@ -105,6 +106,7 @@ async function createDeps(
     vault,
     mediaStore,
     uploads,
+    mediaMemory: createMediaMemory({ redis }),
     wakeUps,
     gate: createGate({ redis }),
     fetcher: stack.use(

@@ -73,6 +73,8 @@ export interface UploadState {
   readonly finalized: boolean;
   /** Epoch ms after which X forgets the media; null when X did not say. */
   readonly expiresAt: number | null;
+  /** It was uploaded for an earlier post: its key does not tell the two apart. */
+  readonly reused: boolean;
   /** Epoch ms since which X processes it. */
   readonly processingSince: number | null;
 }

@@ -154,6 +154,7 @@ function expectedTweet(job: Job, order: Order, notBefore: number): ExpectedTweet
   return {
     text: order.posts[job.cursor]?.text ?? null,
     mediaKeys: indexes.flatMap((index) => job.media[index]?.upload?.mediaKey ?? []),
+    mediaReused: indexes.some((index) => job.media[index]?.upload?.reused),
     hasMedia: indexes.length > 0,
     replyTo: first ? order.replyTo : (job.tweets[job.cursor - 1]?.id ?? null),
     quoteOf: first ? order.quoteOf : null,

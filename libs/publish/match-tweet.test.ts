@@ -17,6 +17,7 @@ const tweet = (given: Partial<XTweet> = {}): XTweet => ({
 const expected = (given: Partial<ExpectedTweet> = {}): ExpectedTweet => ({
   text: 'Hello',
   mediaKeys: [],
+  mediaReused: false,
   hasMedia: false,
   replyTo: null,
   quoteOf: null,
@@ -80,6 +81,13 @@ describe('a post on X is ours', () => {
     expect(isOurs(tweet({ replyTo: '5' }), expected())).toBe(false);
     expect(isOurs(tweet({ replyTo: '5' }), expected({ replyTo: '5' }))).toBe(true);
     expect(isOurs(tweet({ quoteOf: '5' }), expected({ quoteOf: '6' }))).toBe(false);
+  });
+
+  it('by media that another post of the account may carry too only with the same text', () => {
+    const reused = { hasMedia: true, mediaReused: true, mediaKeys: ['3_77'] };
+    const theirs = tweet({ text: 'Another text https://t.co/m', mediaKeys: ['3_77'] });
+    expect(isOurs(theirs, expected(reused))).toBe(false);
+    expect(isOurs(theirs, expected({ ...reused, text: 'Another text https://t.co/m' }))).toBe(true);
   });
 
   it('by its media, whatever the prefix of the key, and only by it', () => {

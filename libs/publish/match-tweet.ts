@@ -5,6 +5,8 @@ export interface ExpectedTweet {
   readonly text: string | null;
   /** Keys of the media that we uploaded for it. */
   readonly mediaKeys: readonly string[];
+  /** Other posts of the account may carry the same media: then its key alone proves nothing. */
+  readonly mediaReused: boolean;
   readonly hasMedia: boolean;
   readonly replyTo: string | null;
   readonly quoteOf: string | null;
@@ -18,7 +20,8 @@ export function isOurs(tweet: XTweet, expected: ExpectedTweet): boolean {
   if (expected.hasMedia && expected.mediaKeys.length > 0) {
     // The prefix names the category and may differ between upload and post; the number behind it is the media.
     const ours = new Set(expected.mediaKeys.map(numberOf));
-    return tweet.mediaKeys.some((key) => ours.has(numberOf(key)));
+    const hasOurs = tweet.mediaKeys.some((key) => ours.has(numberOf(key)));
+    return hasOurs && (!expected.mediaReused || shownText(tweet) === normalize(expected.text ?? ''));
   }
   return (
     tweet.mediaKeys.length > 0 === expected.hasMedia &&

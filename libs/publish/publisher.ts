@@ -11,6 +11,7 @@ import type { Spool } from '#libs/spool/spool.ts';
 import type { Prices } from '#libs/x-api/limits.ts';
 import type { XApi } from '#libs/x-api/x-api.ts';
 import type { Gate } from './gate.ts';
+import type { MediaMemory } from './media-memory.ts';
 
 /** What carrying jobs to X needs. */
 export interface PublishDeps {
@@ -23,6 +24,7 @@ export interface PublishDeps {
   readonly mediaStore: MediaStore;
   readonly fetcher: MediaFetcher;
   readonly uploads: UploadStore;
+  readonly mediaMemory: MediaMemory;
   readonly spend: Spend;
   readonly prices: Prices;
   readonly policy: PublishPolicy;

@@ -41,8 +41,10 @@ export async function runItem(
 ): Promise<RunResult> {
   const owner = randomUUID();
   const claimed = await deps.jobs.claimItem(jobId, index, owner);
-  const first = claimed?.job.media[index];
-  if (!claimed || !first || claimed.job.state !== 'accepted' || first.stage === 'ready') return null;
+  // The job has ended, maybe canceled while its media was waiting for its time.
+  if (!claimed) return await cleanUp(deps, jobId);
+  const first = claimed.job.media[index];
+  if (!first || claimed.job.state !== 'accepted' || first.stage === 'ready') return null;
   const { job } = claimed;
   if (mustLookFirst(job, (deps.now ?? Date.now)())) {
     await deps.wakeUps.again(jobId, { round: 'look' });

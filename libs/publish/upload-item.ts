@@ -19,6 +19,8 @@ export async function uploadItem(deps: PublishDeps, run: ItemRun): Promise<RunRe
   if (!prepared) throw new TypeError('nothing is prepared');
   const now = (deps.now ?? Date.now)();
   let upload = run.item.upload;
+  // What X has failed or lost once is not taken from memory again.
+  if (!upload && run.item.reuploads === 0 && (await useKnownMedia(deps, run, prepared))) return null;
   if (!upload || (upload.expiresAt !== null && upload.expiresAt < now + mustLastMs))
     upload = await beginUpload(deps, run, prepared);
   if (!upload.finalized) {
@@ -65,6 +67,7 @@ export async function initializeUpload(
     segmentBytes: run.item.segmentBytes ?? segmentBytesFor(bytes),
     nextSegment: 0,
     finalized: false,
+    reused: false,
     expiresAt: begun.expiresAt,
     processingSince: null,
   };
@@ -121,7 +124,34 @@ async function judgeStatus(deps: PublishDeps, run: ItemRun, status: XMediaStatus
   }
   await run.save({ upload }, { passed: true });
   await setAltText(deps, run, upload.mediaId);
+  const { mediaId, mediaKey, expiresAt } = upload;
+  const { prepared } = run.item;
+  if (prepared && expiresAt !== null)
+    await deps.mediaMemory.remember(identityOf(run, prepared), { mediaId, mediaKey, expiresAt });
   return null;
+}
+
+const identityOf = ({ accountId, altText }: ItemRun, { sha256, mediaCategory }: PreparedItem) => ({
+  accountId,
+  sha256,
+  mediaCategory,
+  altText,
+});
+
+/** Takes the same file from an earlier post of the account, where X still has it. */
+async function useKnownMedia(deps: PublishDeps, run: ItemRun, prepared: PreparedItem): Promise<boolean> {
+  const known = await deps.mediaMemory.find(identityOf(run, prepared));
+  if (!known) return false;
+  const upload = {
+    ...known,
+    segmentBytes: prepared.bytes,
+    nextSegment: 1,
+    finalized: true,
+    reused: true,
+    processingSince: null,
+  };
+  await run.save({ upload });
+  return true;
 }
 
 async function setAltText(deps: PublishDeps, run: ItemRun, mediaId: string): Promise<void> {
