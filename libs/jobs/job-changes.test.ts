@@ -67,7 +67,7 @@ describe('waiting for a job', () => {
     await expect.poll(reads).toBe(1);
     // The change is made between the loss of the connection and its return: nobody hears it published.
     await redis.hset(`job:${jobId}`, 'state', 'canceled');
-    await redis.client('KILL', 'TYPE', 'pubsub');
+    await redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     expect((await wait)?.state).toBe('canceled');
     await jobs.forget(jobId);
   });

@@ -26,8 +26,8 @@ interface ViewContext {
   readonly duplicateOfRecent?: boolean;
 }
 
-/** A post's text in an answer is cut to this many characters: the whole object stays below 4 kB. */
-const shownText = 400;
+/** Texts in an answer are cut to this many bytes of JSON: with all of them the whole object stays below 4 kB. */
+const shownBytes = { text: 800, message: 600, detail: 500, note: 120 };
 
 /** A record as its account may see it. */
 export function renderJob(job: Job, order: Order, context: ViewContext) {
@@ -38,7 +38,7 @@ export function renderJob(job: Job, order: Order, context: ViewContext) {
   const error = job.error && {
     code: job.error.code,
     title: problemKinds[job.error.code].title,
-    detail: cut(job.error.detail, 500) + remedy,
+    detail: cut(job.error.detail, shownBytes.detail) + remedy,
     retryable: problemKinds[job.error.code].retryable,
     action_required: problemKinds[job.error.code].action,
   };
@@ -47,7 +47,7 @@ export function renderJob(job: Job, order: Order, context: ViewContext) {
     status: situation.status,
     stage: situation.stage,
     progress: progressOf(job),
-    message: describeJob(job, situation, context.now) + remedy,
+    message: cut(describeJob(job, situation, context.now), shownBytes.message) + remedy,
     status_url: `${context.publicUrl}/jobs/${job.id}`,
     next_check_seconds: nextCheckSeconds(situation, context.now),
     created_at: toIso(job.acceptedAt),
@@ -56,7 +56,7 @@ export function renderJob(job: Job, order: Order, context: ViewContext) {
     retry_at: situation.retryAt === null ? null : toIso(situation.retryAt),
     attempts: job.fence,
     tweet_id: first?.id ?? null,
-    tweet_text: cut(order.posts[0].text ?? '', shownText) || null,
+    tweet_text: cut(order.posts[0].text ?? '', shownBytes.text) || null,
     tweet_url: urlOf(first?.id ?? null),
     tweets: job.tweets.map((tweet, index) => ({ index, tweet_id: tweet.id, tweet_url: urlOf(tweet.id) })),
     media: job.media.map((item, index) => renderItem(item, index)),
@@ -82,7 +82,7 @@ function renderItem(item: MediaItem, index: number) {
     progress: item.stage === 'ready' ? 100 : item.progress,
     bytes: prepared?.bytes ?? (item.fetchedBytes || null),
     sent_bytes: item.stage === 'ready' && prepared ? prepared.bytes : sent,
-    note: item.note === null ? null : cut(item.note, 200),
+    note: item.note === null ? null : cut(item.note, shownBytes.note),
   };
 }
 
@@ -176,7 +176,13 @@ export const isOver = (job: Job): boolean => hasEnded(job.state);
 
 const toIso = (epochMs: number): string => new Date(epochMs).toISOString();
 
-function cut(text: string, characters: number): string {
-  const all = [...text];
-  return all.length <= characters ? text : `${all.slice(0, characters - 1).join('')}…`;
+function cut(text: string, mostBytes: number): string {
+  let bytes = 0;
+  let shown = '';
+  for (const character of text) {
+    bytes += Buffer.byteLength(JSON.stringify(character)) - 2;
+    if (bytes > mostBytes) return `${shown}…`;
+    shown += character;
+  }
+  return text;
 }

@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest';
+import { type Job, type JobState, jobStates, type MediaItem, newItem } from './job.ts';
+import { parseJob } from './job-record.ts';
+import { renderJob } from './job-view.ts';
+import type { Order } from './order.ts';
+
+const now = Date.UTC(2026, 0, 1);
+const order = (text = 'Hello'): Order => ({
+  posts: [{ text, media: [], altTexts: [] }],
+  replyTo: null,
+  quoteOf: null,
+  poll: null,
+  replySettings: null,
+  communityId: null,
+  madeWithAi: null,
+  paidPartnership: null,
+  publishAt: null,
+  expiresAt: null,
+});
+const job = (given: Partial<Job> = {}): Job => ({
+  ...parseJob({
+    ...{
+      id: 'j',
+      account: '7',
+      username: 'ada',
+      client: 'c',
+      state: 'accepted',
+      order: '',
+      fingerprint: 'f',
+    },
+    ...{ accepted_at: String(now), updated_at: String(now), sequence: '1' },
+  }),
+  ...given,
+});
+const view = (given: Partial<Job>, text?: string) =>
+  renderJob(job(given), order(text), { publicUrl: 'https://post.example', now });
+const item = (given: Partial<MediaItem>): MediaItem => ({ ...newItem, ...given });
+
+describe('the job object', () => {
+  it.each([
+    ['queued', {}],
+    ['queued', { state: 'ready' }],
+    ['scheduled', { publishAt: now + 1000 }],
+    ['waiting', { state: 'ready', notBefore: now + 1000, waitReason: 'limit' }],
+    ['processing', { state: 'sending' }],
+    ['processing', { media: [item({ stage: 'fetching' })], owner: 'w' }],
+    ['confirming', { state: 'confirming' }],
+    ['published', { state: 'published' }],
+    ['failed', { state: 'failed' }],
+    ['canceled', { state: 'canceled' }],
+    ['unconfirmed', { state: 'unconfirmed' }],
+  ] as const)('has the status %s for %j', (status, given) => {
+    expect(view(given).status).toBe(status);
+  });
+
+  it('says when to look again, until the job has ended', () => {
+    const ended: readonly JobState[] = ['published', 'failed', 'canceled', 'unconfirmed'];
+    for (const state of jobStates)
+      expect(view({ state }).next_check_seconds === null).toBe(ended.includes(state));
+  });
+
+  it('says until when it waits, and why', () => {
+    const waiting = view({ state: 'ready', notBefore: now + 90_000, waitReason: 'credits' });
+    expect(waiting.retry_at).toBe(new Date(now + 90_000).toISOString());
+    expect(waiting.next_check_seconds).toBe(60);
+    expect(waiting.message).toMatch(/credits/);
+  });
+
+  it('waits for media only when every open item waits', () => {
+    const waits = item({ stage: 'uploading', notBefore: now + 1000, waitReason: 'limit' });
+    expect(view({ media: [waits, item({ stage: 'ready' })] }).status).toBe('waiting');
+    expect(view({ media: [waits, item({ stage: 'fetching' })] })).toMatchObject({
+      status: 'processing',
+      stage: 'fetching',
+    });
+  });
+
+  it('names every post of a thread with its address, and no address where X told no id', () => {
+    const tweets = [
+      { id: '11', publishedAt: now },
+      { id: null, publishedAt: now },
+    ];
+    expect(view({ state: 'failed', tweets }).tweets).toEqual([
+      { index: 0, tweet_id: '11', tweet_url: 'https://x.com/ada/status/11' },
+      { index: 1, tweet_id: null, tweet_url: null },
+    ]);
+  });
+
+  it('never says 100 percent before the end, nor less after it', () => {
+    const all = item({ stage: 'ready', progress: 100 });
+    expect(view({ state: 'sending', media: [all, all] }).progress).toBeLessThan(100);
+    expect(view({ state: 'published' }).progress).toBe(100);
+  });
+
+  it('of one post is smaller than 4 kB, whatever its texts are', () => {
+    const long = (text: string) => text.repeat(25_000 / text.length);
+    for (const text of ['x', '💙', '"', '\\', '\u0001', '漢']) {
+      const media = Array<MediaItem>(4).fill(
+        item({ note: long(text), stage: 'uploading', notBefore: now + 1, waitReason: 'media_host' }),
+      );
+      const state: Partial<Job> = {
+        state: 'failed',
+        error: { code: 'rejected_by_x', detail: long(text) },
+        media,
+        tweets: [{ id: '1'.repeat(19), publishedAt: now }],
+      };
+      const body = JSON.stringify(view(state, long(text)));
+      expect(Buffer.byteLength(body), JSON.stringify(text)).toBeLessThan(4096);
+    }
+  });
+});
