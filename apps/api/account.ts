@@ -2,6 +2,7 @@ import type { AccountStore } from '#libs/accounts/account-store.ts';
 import type { TokenVault } from '#libs/accounts/token-vault.ts';
 import type { JobStore } from '#libs/jobs/job-store.ts';
 import type { Spend } from '#libs/jobs/spend.ts';
+import type { WakeUps } from '#libs/jobs/wake-up.ts';
 import type { Log } from '#libs/log/log.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
@@ -15,6 +16,7 @@ interface AccountDeps {
   readonly accounts: AccountStore;
   readonly vault: TokenVault;
   readonly jobs: JobStore;
+  readonly wakeUps: Pick<WakeUps, 'ended'>;
   readonly signIn: SignIn;
   readonly oauth: XOAuth;
   readonly x: XApi;
@@ -50,8 +52,11 @@ export function createAccountAnswers(deps: AccountDeps) {
     const account = await deps.accounts.find(caller.accountId);
     await deps.signIn.revokeAccount(caller.accountId);
     let canceled = 0;
-    for (const jobId of await deps.jobs.openJobIds(caller.accountId))
-      if ((await deps.jobs.move(jobId, 'cancel')).done) canceled++;
+    for (const jobId of await deps.jobs.openJobIds(caller.accountId)) {
+      if (!(await deps.jobs.move(jobId, 'cancel')).done) continue;
+      canceled++;
+      await deps.wakeUps.ended(jobId);
+    }
     const revoked = await revokeAtX(caller.accountId);
     const name = account ? `@${account.username}` : caller.accountId;
     return {

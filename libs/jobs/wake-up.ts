@@ -59,6 +59,11 @@ export function createWakeUps({ redis, now = Date.now }: { redis: Redis; now?: (
     await add(jobId, wake);
   }
 
+  /** The job was ended from outside: a worker with the files of its media removes them. Best effort. */
+  async function ended(jobId: string): Promise<void> {
+    await add(jobId, { index: 0, round: 'end' }).catch(() => {});
+  }
+
   /** It is this job's turn now: its entry sleeps, or is about to. */
   async function turn(jobId: string): Promise<void> {
     const entry = await queues.tweets.getJob(entryId(jobId, {}));
@@ -74,6 +79,7 @@ export function createWakeUps({ redis, now = Date.now }: { redis: Redis; now?: (
   return {
     add,
     again,
+    ended,
     turn,
     queues,
     [Symbol.asyncDispose]: async () => {

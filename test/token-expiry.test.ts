@@ -1,0 +1,48 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Session, type System, startProcess, startSystem, type TestProcess } from './system.ts';
+
+let system: System;
+const workers: TestProcess[] = [];
+beforeAll(async () => {
+  system = await startSystem({ workers: 0 });
+  workers.push(...(await Promise.all([1, 2, 3].map(() => startProcess('quick-worker', system.environment)))));
+});
+afterAll(async () => {
+  for (const worker of workers) await worker[Symbol.asyncDispose]();
+  await system[Symbol.asyncDispose]();
+});
+
+const refreshes = () =>
+  system.simulator.state.requests.all.filter((request) =>
+    request.bodyText?.includes('grant_type=refresh_token'),
+  );
+const visible = (session: Session) => system.simulator.state.tweets.visible(session.account.id);
+
+/** Twenty posts of one account, on three workers. */
+async function postTwenty(session: Session, what: string): Promise<void> {
+  const texts = Array.from({ length: 20 }, (_, index) => `${what} ${index}`);
+  const accepted = await Promise.all(texts.map((text) => session.request('POST', '/postTweet', { text })));
+  for (const { body } of accepted)
+    expect(await session.ended(body.job_id)).toMatchObject({ status: 'published' });
+  expect(
+    visible(session)
+      .map(({ text }) => text)
+      .toSorted(),
+  ).toEqual(texts.toSorted());
+}
+
+it('twenty posts of an account whose token X no longer takes ask for one refresh over three workers', async () => {
+  const session = await system.connect('sandbox_ada');
+  system.simulator.state.grants.expireAccessTokens(session.account.id);
+  await postTwenty(session, 'Refused');
+  expect(refreshes()).toHaveLength(1);
+});
+
+it('twenty posts of an account whose token is about to end ask for one refresh over three workers', async () => {
+  system.simulator.state.settings.accessTokenSeconds = 60;
+  const session = await system.connect('sandbox_ben');
+  system.simulator.state.settings.accessTokenSeconds = 7200;
+  const before = refreshes().length;
+  await postTwenty(session, 'Ending');
+  expect(refreshes()).toHaveLength(before + 1);
+});
