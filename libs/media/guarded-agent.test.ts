@@ -101,7 +101,7 @@ describe('the guard', () => {
     expect([t.asked, canary.connects]).toEqual([3, 0]);
   });
 
-  it('refuses what the operator forbids, and the addresses of this machine', async () => {
+  it('refuses what the operator forbids', async () => {
     await using t = await setUp([[publicAddress]], { forbiddenAddresses: ['93.184.216.0/24'] });
     for (const url of ['https://files.example.com/', 'https://93.184.216.34/'])
       await expect(t.fetcher.fetchDocument(url, limits), url).rejects.toMatchObject({
@@ -132,102 +132,6 @@ describe('the guard', () => {
       process.env = before;
     }
     expect(proxy.connects).toBe(0);
-  });
-});
-
-describe('no address of a private network is connected to', () => {
-  it.each([
-    ...[
-      'http://127.0.0.1:PORT/',
-      'https://127.0.0.1:PORT/',
-      'http://localhost:PORT/',
-      'https://localhost:PORT/',
-    ],
-    ...['http://[::1]:PORT/', 'http://[::ffff:127.0.0.1]:PORT/', 'http://2130706433:PORT/', 'http://0:PORT/'],
-    ...[
-      'http://0177.0x0.0.1:PORT/',
-      'http://127.1:PORT/',
-      'http://①②⑦.⓪.⓪.①:PORT/',
-      'http://127%2e0%2e0%2e1:PORT/',
-    ],
-    ...[
-      'http://example.com@127.0.0.1:PORT/',
-      'http://127.0.0.1:PORT\\@example.com/',
-      'https://localhost.:PORT/',
-    ],
-    ...['file:///etc/passwd', 'http://0.0.0.0:PORT/', 'https://localtest.me:PORT/', 'http://[::]:PORT/'],
-  ])('%s', async (url) => {
-    await using canary = await startCanary('::');
-    await using fetcher = createMediaFetcher({ trustedHosts: [], retryDelaysMs: [1] });
-    await expect(
-      fetcher.fetchDocument(url.replace('PORT', String(canary.port)), limits),
-    ).rejects.toMatchObject({
-      code: 'media_url_forbidden',
-    });
-    expect(canary.connects).toBe(0);
-  });
-});
-
-describe('redirects', () => {
-  const redirectTo = (location: (path: string) => string) =>
-    startMediaHost((request, response) => {
-      if (request.url === '/end') return void response.end('content');
-      response.writeHead(302, { location: location(request.url ?? ''), 'set-cookie': 'a=b' }).end('moved');
-    });
-
-  it('are followed three times, with nothing carried along', async () => {
-    await using host = await redirectTo(
-      (path) => ({ '/1': '/2', '/2': './3?x#y', '/3?x': `//${host.hostAndPort}/end` })[path] ?? '/',
-    );
-    await using fetcher = createMediaFetcher({ trustedHosts: [host.hostAndPort] });
-    expect((await fetcher.fetchDocument(`${host.url}/1`, limits)).body.toString()).toBe('content');
-    expect(host.requests.map(({ url }) => url)).toEqual(['/1', '/2', '/3?x', '/end']);
-    for (const { headers } of host.requests) {
-      expect(headers.cookie).toBeUndefined();
-      expect(headers.referer).toBeUndefined();
-    }
-  });
-
-  it('are not followed a fourth time', async () => {
-    await using host = await redirectTo((path) => `${path}x`);
-    await using fetcher = createMediaFetcher({ trustedHosts: [host.hostAndPort] });
-    await expect(fetcher.fetchDocument(`${host.url}/`, limits)).rejects.toMatchObject({
-      code: 'media_redirect',
-    });
-    expect(host.requests).toHaveLength(4);
-  });
-
-  it.each([
-    ...[
-      'http://127.0.0.1:PORT/',
-      '//127.0.0.1:PORT/',
-      'https://127.0.0.1:PORT/',
-      'http://[::1]:PORT/',
-      'http://localhost:PORT/',
-    ],
-    ...['http://2130706433:PORT/', 'http://[::ffff:7f00:1]:PORT/', 'http://user@127.0.0.1:PORT/'],
-    ...['file:///etc/passwd', 'ftp://127.0.0.1:PORT/', 'javascript:1', 'data:,x', 'http://', '//'],
-    ...['https://169.254.169.254/latest/meta-data/', 'https://[fd00:ec2::254]/', 'https://redis:PORT/'],
-  ])('to %s are refused', async (location) => {
-    await using canary = await startCanary('::');
-    await using host = await redirectTo(() => location.replace('PORT', String(canary.port)));
-    await using fetcher = createMediaFetcher({ trustedHosts: [host.hostAndPort], retryDelaysMs: [] });
-    await expect(fetcher.fetchDocument(`${host.url}/`, limits)).rejects.toMatchObject({
-      code: 'media_redirect',
-    });
-    expect([host.requests.length, canary.connects]).toEqual([1, 0]);
-  });
-
-  it('a Refresh header and a page that says so are no redirects', async () => {
-    await using canary = await startCanary();
-    const refresh = `0;url=http://127.0.0.1:${canary.port}/`;
-    await using host = await startMediaHost((_request, response) => {
-      response.writeHead(200, { refresh, 'content-type': 'text/html' });
-      response.end(`<meta http-equiv="refresh" content="${refresh}">`);
-    });
-    await using fetcher = createMediaFetcher({ trustedHosts: [host.hostAndPort] });
-    await fetcher.fetchDocument(host.url, limits);
-    expect(canary.connects).toBe(0);
   });
 });
 

@@ -1,53 +1,24 @@
-import { mkdtempDisposable, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ProblemError } from '#libs/problem/problem.ts';
 import { createImagePool, type ImagePool } from './image-pool.ts';
-import { mediaLimits } from './media-limits.ts';
 import { prepareMedia } from './prepare-media.ts';
-import type { PreparedMedia } from './prepared-media.ts';
 import { animation } from './test-animations.ts';
+import { mutate, mutation, outcomeOf } from './test-hostile.ts';
 import { cameraExif, noise, quarters } from './test-pictures.ts';
-import { hasFfmpeg, needsFfmpeg, video } from './test-videos.ts';
 
 let images: ImagePool;
 beforeAll(() => {
   images = createImagePool({ maxChildren: 2, taskTimeoutMs: 10_000 });
 });
+
 afterAll(() => images[Symbol.asyncDispose]());
 
-/** What comes of bytes: a file that X takes, or a problem that the user can act on. Anything else fails the test. */
-async function outcome(bytes: Buffer): Promise<PreparedMedia | ProblemError> {
-  await using folder = await mkdtempDisposable(join(tmpdir(), 'hostile-media-'));
-  const file = join(folder.path, '0');
-  await writeFile(file, bytes);
-  try {
-    const prepared = await prepareMedia(file, {
-      outputFolder: folder.path,
-      images,
-      ffmpeg: { command: 'no-such-ffmpeg' },
-    });
-    if (prepared.kind === 'image') {
-      const { data, info } = await sharp(await readFile(prepared.path), { failOn: 'warning' })
-        .raw()
-        .toBuffer({ resolveWithObject: true });
-      expect(Math.max(info.width, info.height)).toBeLessThanOrEqual(mediaLimits.image.maxSide);
-      expect(data.length).toBeGreaterThan(0);
-    }
-    return prepared;
-  } catch (error) {
-    if (!(error instanceof ProblemError)) throw error;
-    expect(error.code, String(error.cause)).toMatch(/^media_(broken|unsupported|too_large)$/);
-    expect(error.detail).toMatch(/Send|send|Export|Cut|Crop/);
-    expect(error.detail).not.toContain(folder.path);
-    expect(await readdir(folder.path)).toEqual(['0']);
-    return error;
-  }
-}
+const outcome = (bytes: Buffer) => outcomeOf(bytes, images);
 
 const pngChunk = (type: string, content: Buffer) => {
   const length = Buffer.alloc(4);
@@ -157,28 +128,6 @@ describe('hostile pictures', () => {
   });
 });
 
-/** Good files, damaged in one of the ways that break parsers. */
-function mutate(bytes: Buffer, kind: number, at: number, value: number): Buffer {
-  const position = at % bytes.length;
-  const changed = Buffer.from(bytes);
-  if (kind === 0) changed[position] = value;
-  if (kind === 1) return changed.subarray(0, position);
-  if (kind === 2) changed.fill(value, position, Math.min(position + 8, changed.length));
-  if (kind === 3)
-    return Buffer.concat([
-      changed.subarray(0, position),
-      Buffer.alloc(value, 0xff),
-      changed.subarray(position),
-    ]);
-  if (kind === 4)
-    return Buffer.concat([changed.subarray(0, position), changed.subarray(position + value + 1)]);
-  if (kind === 5 && changed.length > 4)
-    changed.writeUInt32BE(0xffffff00 + value, Math.min(position, changed.length - 4));
-  return changed;
-}
-
-const mutation = fc.tuple(fc.nat(5), fc.nat(), fc.nat(255));
-
 describe('damaged files', () => {
   it('of every kind end in a valid result or a clear problem', async () => {
     const samples = [
@@ -209,64 +158,4 @@ describe('damaged files', () => {
       { numRuns: 400 },
     );
   }, 120_000);
-
-  it.skipIf(!hasFfmpeg)(
-    `that are videos too${needsFfmpeg}`,
-    async () => {
-      const samples = [
-        video(),
-        video({ options: ['-movflags', '+frag_keyframe+empty_moov'] }),
-        video({ ending: 'mkv' }),
-        video({ ending: 'ts' }),
-      ];
-      // Most of a video is packets; what breaks parsers is in the tables at its ends.
-      const edges = fc.oneof(fc.nat(3_000), fc.nat());
-      await fc.assert(
-        fc.asyncProperty(
-          fc.nat(samples.length - 1),
-          fc.nat(5),
-          edges,
-          fc.nat(255),
-          fc.boolean(),
-          async (index, kind, at, value, fromEnd) => {
-            const sample = samples[index] ?? Buffer.alloc(0);
-            await outcome(
-              mutate(sample, kind, fromEnd ? sample.length - 1 - (at % sample.length) : at, value),
-            );
-          },
-        ),
-        { numRuns: 250 },
-      );
-    },
-    120_000,
-  );
-});
-
-describe.skipIf(!hasFfmpeg)(`hostile videos${needsFfmpeg}`, () => {
-  const setBox = (bytes: Buffer, type: string, change: (box: Buffer) => void) => {
-    const changed = Buffer.from(bytes);
-    change(changed.subarray(changed.indexOf(type)));
-    return changed;
-  };
-
-  it('an mdat that claims 4 GB, a lying duration, no frame rate: a valid result or a clear problem', async () => {
-    const bytes = video();
-    const hugeMdat = Buffer.from(bytes);
-    hugeMdat.writeUInt32BE(0xfffffff0, hugeMdat.indexOf('mdat') - 4);
-    await outcome(hugeMdat);
-    // The film's header says ten hours; the packets say one second.
-    const long = setBox(bytes, 'mvhd', (box) => box.writeUInt32BE(36_000_000, 20));
-    expect(await outcome(long)).toMatchObject({ kind: 'video' });
-    const timeless = setBox(bytes, 'stts', (box) => box.writeUInt32BE(0, 16));
-    expect(await outcome(timeless)).toMatchObject({ code: expect.stringMatching(/media_/) });
-    const endless = setBox(bytes, 'stts', (box) => box.writeUInt32BE(0x7fffffff, 12));
-    await outcome(endless);
-    const manySamples = setBox(bytes, 'stsz', (box) => box.writeUInt32BE(0xffffffff, 12));
-    await outcome(manySamples);
-  });
-
-  it('many tracks are no problem', async () => {
-    const options = Array.from({ length: 40 }, () => ['-map', '1:a']).flat();
-    expect(await outcome(video({ options: ['-map', '0:v', ...options] }))).toMatchObject({ kind: 'video' });
-  });
 });
