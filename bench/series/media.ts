@@ -1,2 +1,121 @@
-import type { Series } from '../row.ts';
-export const media: Series = { name: 'media', title: 'media', run: async () => [] };
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { hasFfmpeg, video } from '#libs/media/test-videos.ts';
+import { hasProc, watchMemory } from '../proc.ts';
+import { type Program, startProgram } from '../program.ts';
+import type { Row, Series } from '../row.ts';
+import { median } from '../statistics.ts';
+import { forget, seenBy, sharedNow, signIn, startWorld, until, type World } from '../world.ts';
+
+const megabyte = 1024 * 1024;
+const fileBytes = 256 * megabyte;
+const rounds = 3;
+
+interface Upload {
+  readonly seconds: number;
+  readonly megabytes: number;
+}
+
+/** 256 MB from a URL to X, at three speeds of X, against other ways of doing it. */
+export const media: Series = {
+  name: 'media',
+  title: 'A video of 256 MB, from its URL to X',
+  async run() {
+    if (!hasFfmpeg || !hasProc) {
+      console.log('Left out: it needs ffmpeg and /proc.');
+      return [];
+    }
+    const folder = await mkdtemp(join(tmpdir(), 'bench-media-'));
+    try {
+      const file = join(folder, 'video.mp4');
+      await writeFile(file, paddedVideo());
+      await using host = await startProgram('bench/programs/file-host.ts', [file, 'video/mp4']);
+      const rows: Row[] = [];
+      for (const delayMs of [0, 50, 150]) rows.push(...(await contest(host, delayMs)));
+      return rows;
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  },
+};
+
+/** A short video that X takes, and a box that players skip (ISO/IEC 14496-12, 8.1.2) up to the wanted size. */
+function paddedVideo(): Buffer {
+  const short = video({ seconds: 5, options: ['-movflags', '+faststart'] });
+  const padding = Buffer.alloc(fileBytes - short.length, 1);
+  padding.writeUInt32BE(padding.length, 0);
+  padding.write('free', 4);
+  return Buffer.concat([short, padding]);
+}
+
+const ways = ['cutThrough', 'put', 'library'] as const;
+
+async function contest(host: Program, delayMs: number): Promise<Row[]> {
+  await using world = await startWorld({
+    xDelayMs: delayMs,
+    environment: { MEDIA_TRUSTED_HOSTS: new URL(host.url).host },
+  });
+  await using api = await world.startApi();
+  const own: Upload[] = [];
+  const others: Record<(typeof ways)[number], Upload[]> = { cutThrough: [], put: [], library: [] };
+  for (let round = 1; round <= rounds; round++) {
+    own.push(await ours(world, api, host, round));
+    // One look at the slow ones is enough.
+    for (const way of ways)
+      if (way === 'cutThrough' || round === 1) others[way].push(await other(way, world, host));
+  }
+  const at = `${delayMs} ms per call`;
+  const seconds = (uploads: readonly Upload[]) => median(uploads.map((upload) => upload.seconds));
+  const memory = (uploads: readonly Upload[]) => Math.max(...uploads.map((upload) => upload.megabytes));
+  const row = (way: (typeof ways)[number], name: string) => ({
+    what: `${at}, against ${name}`,
+    unit: 's',
+    ours: seconds(own),
+    baseline: seconds(others[way]),
+  });
+  const bounded = {
+    unit: 'MB',
+    ours: memory(own),
+    baseline: memory(others.cutThrough),
+    goal: { atMost: 120 },
+  };
+  return [
+    { ...row('cutThrough', 'a bare cut-through'), goal: { ratioAtMost: 1.3 } },
+    row('put', 'one raw PUT'),
+    row('library', 'twitter-api-v2'),
+    { what: `${at}, memory above idle`, ...bounded },
+    {
+      what: `${at}, memory, twitter-api-v2`,
+      unit: 'MB',
+      ours: memory(own),
+      baseline: memory(others.library),
+    },
+  ];
+}
+
+/** From the request to the API until X has the whole video; the memory is the worker's and its children's. */
+async function ours(world: World, api: Program, host: Program, round: number): Promise<Upload> {
+  await using worker = await world.startWorker();
+  const token = await signIn(api.url, round);
+  await forget(world.x);
+  using memory = watchMemory(worker.pid);
+  const sentAt = sharedNow();
+  const answer = await fetch(`${api.url}/postTweet`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    body: JSON.stringify({ text: `Round ${round}`, media_urls: [`${host.url}/video.mp4`], wait_seconds: 0 }),
+  });
+  if (answer.status !== 202) throw new Error(`${answer.status} ${await answer.text()}`);
+  const finalizedAt = await until(async () => (await seenBy(world.x)).finalizedAt || null);
+  const result = { seconds: (finalizedAt - sentAt) / 1000, megabytes: memory.above() / megabyte };
+  await until(async () => ((await seenBy(world.x)).creates.length > 0 ? true : null));
+  return result;
+}
+
+async function other(way: (typeof ways)[number], world: World, host: Program): Promise<Upload> {
+  await using program = await startProgram('bench/programs/uploader.ts', [way, host.url, world.x.url]);
+  using memory = watchMemory(program.pid);
+  const { ms } = JSON.parse(await program.result) as { ms: number };
+  return { seconds: ms / 1000, megabytes: memory.above() / megabyte };
+}
