@@ -23,7 +23,11 @@ describe('loadConfig', () => {
     const config = loadConfig({}, 'start');
     expect(config.x.sandbox).toBe(true);
     expect(config.http).toEqual({ host: '127.0.0.1', port: 5000, publicUrl: undefined, trustedProxies: 0 });
-    expect(config.publish).toEqual({ resendPolicy: 'once', confirmAfterMs: 60_000 });
+    expect(config.publish).toEqual({
+      resendPolicy: 'once',
+      confirmAfterMs: 60_000,
+      giveUpAfterMs: 3_600_000,
+    });
     expect(config.worker).toEqual({ queues: ['media', 'tweets'], concurrency: 8 });
   });
 

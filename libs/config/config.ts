@@ -75,6 +75,7 @@ export interface Config {
   readonly publish: {
     readonly resendPolicy: 'once' | 'never';
     readonly confirmAfterMs: number;
+    readonly giveUpAfterMs: number;
   };
   readonly spend: {
     /** US dollars a month, for the whole deployment and for each account; null: no limit. */
@@ -221,6 +222,7 @@ const Environment = z.object({
   WORKER_CONCURRENCY: integer(1, 1000).default(8),
   RESEND_POLICY: z.enum(['once', 'never'], 'must be once or never').default('once'),
   CONFIRM_AFTER_MS: integer(1, 86_400_000).default(60_000),
+  GIVE_UP_AFTER_MS: integer(1, 604_800_000).default(3_600_000),
   MONTHLY_BUDGET_USD: dollars.optional(),
   ACCOUNT_MONTHLY_BUDGET_USD: dollars.optional(),
   X_PRICES: z.string().transform(parsePrices).optional(),
@@ -291,7 +293,11 @@ export function loadConfig(environment: Record<string, string | undefined>, role
     operator: { name: env.OPERATOR_NAME ?? null, contact: env.OPERATOR_CONTACT ?? null },
     mediaTrustedHosts: env.MEDIA_TRUSTED_HOSTS,
     worker: { queues: [...new Set(env.WORKER_QUEUES)], concurrency: env.WORKER_CONCURRENCY },
-    publish: { resendPolicy: env.RESEND_POLICY, confirmAfterMs: env.CONFIRM_AFTER_MS },
+    publish: {
+      resendPolicy: env.RESEND_POLICY,
+      confirmAfterMs: env.CONFIRM_AFTER_MS,
+      giveUpAfterMs: env.GIVE_UP_AFTER_MS,
+    },
     spend: {
       deploymentUsd: env.MONTHLY_BUDGET_USD ?? null,
       perAccountUsd: env.ACCOUNT_MONTHLY_BUDGET_USD ?? null,

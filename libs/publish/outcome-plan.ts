@@ -9,9 +9,8 @@ import type { Verdict } from './verdict.ts';
 
 const minute = 60_000;
 const maxUnsentTries = 10;
-const maxUnsentMs = 60 * minute;
-/** How long credits may be missing before the job is given up. */
-const maxCreditsWaitMs = 60 * minute;
+/** How long credits may be missing, or X out of reach, before a job is given up, unless the operator says otherwise. */
+export const usualGiveUpAfterMs = 60 * minute;
 const maxLimitedMs = 26 * 60 * minute;
 const maxReplyTries = 5;
 
@@ -28,6 +27,7 @@ export interface OutcomeContext {
   readonly opensAt: number | null;
   /** From 0 to 1, for the jitter of back-offs. */
   readonly random: number;
+  readonly giveUpAfterMs?: number;
 }
 
 /** A fresh start for the next post of a thread: what was known of the last attempt does not concern it. */
@@ -82,7 +82,11 @@ export function planOutcome(job: Job, order: Order, verdict: Verdict, context: O
     case 'token':
       return job.renewedToken ? rejected(job, reconnectNeeded) : notCreated(job, { renewedToken: true });
     case 'credits':
-      return planWait(job, context, { reason: 'credits', mostMs: maxCreditsWaitMs, error: noCredits });
+      return planWait(job, context, {
+        reason: 'credits',
+        mostMs: context.giveUpAfterMs ?? usualGiveUpAfterMs,
+        error: noCredits,
+      });
     case 'limited':
       return planWait(job, context, { reason: 'limit', mostMs: maxLimitedMs, error: limitedTooLong });
     case 'rejected':
@@ -94,15 +98,15 @@ const reconnectNeeded: JobError = {
   code: 'reconnect_needed',
   detail: 'X no longer accepts the sign-in of this account. Connect it again, then post again.',
 };
-const noCredits: JobError = {
+export const noCredits: JobError = {
   code: 'x_credits_depleted',
-  detail: 'The X app has had no credits for an hour. Its operator has to add credits at X.',
+  detail: 'The X app has had no credits for a long time. Its operator has to add credits at X.',
 };
 const limitedTooLong: JobError = {
   code: 'x_limited',
   detail: 'X has limited this account for more than a day.',
 };
-const unreachable: JobError = {
+export const unreachable: JobError = {
   code: 'x_unavailable',
   detail: 'X could not be reached for a long time. Nothing was sent.',
 };
@@ -138,10 +142,13 @@ function notCreated(job: Job, patch: JobPatch): PlannedMove {
   };
 }
 
-function planNotSent(job: Job, { now, random }: OutcomeContext): PlannedMove {
+function planNotSent(
+  job: Job,
+  { now, random, giveUpAfterMs = usualGiveUpAfterMs }: OutcomeContext,
+): PlannedMove {
   const failures = job.failures + 1;
   const failingSince = job.failingSince ?? now;
-  if (failures > maxUnsentTries || now - failingSince > maxUnsentMs) return rejected(job, unreachable);
+  if (failures > maxUnsentTries || now - failingSince > giveUpAfterMs) return rejected(job, unreachable);
   const notBefore = now + backOff(failures, random);
   return notCreated(job, { failures, failingSince, notBefore, waitReason: 'x_down' });
 }

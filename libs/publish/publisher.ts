@@ -40,6 +40,8 @@ export interface PublishDeps {
 export interface PublishPolicy {
   readonly resendPolicy: 'once' | 'never';
   readonly confirmAfterMs: number;
+  /** How long a job waits for credits, or for an X that cannot be reached, before it fails. */
+  readonly giveUpAfterMs: number;
 }
 
 export interface PublishEvent {

@@ -15,7 +15,7 @@ const spoolAfterMs = 1000;
 /** The kind of outcome that the spool keeps when Redis does not take it: what X has cannot be asked again. */
 export const outcomeKind = 'outcome';
 
-type Deps = Pick<PublishDeps, 'jobs' | 'gate' | 'spool' | 'spend' | 'prices' | 'report' | 'now'>;
+type Deps = Pick<PublishDeps, 'jobs' | 'policy' | 'gate' | 'spool' | 'spend' | 'prices' | 'report' | 'now'>;
 
 /** Writes down that X has the present post; the thread goes on, or the job is published. */
 export async function recordCreated(
@@ -35,6 +35,7 @@ export async function recordOutcome(deps: Deps, job: Job, order: Order, verdict:
     now: (deps.now ?? Date.now)(),
     opensAt: passage?.open === false ? passage.until : null,
     random: Math.random(),
+    giveUpAfterMs: deps.policy.giveUpAfterMs,
   };
   await carryOut(deps, job, order, planOutcome(job, order, verdict, context));
 }

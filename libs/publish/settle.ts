@@ -1,11 +1,9 @@
 import type { Job, JobError } from '#libs/jobs/job.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
-import { backOff } from './outcome-plan.ts';
+import { backOff, noCredits, unreachable } from './outcome-plan.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import { GateClosedError } from './x-call.ts';
-
-const maxWaitMs = 60 * 60_000;
 
 /**
  * The one door from errors to moves of a job, for whatever went wrong around its send (never in it: see
@@ -16,22 +14,16 @@ export async function settle(deps: PublishDeps, job: Job, owner: string, error: 
   const now = (deps.now ?? Date.now)();
   if (error instanceof GateClosedError) {
     const failingSince = job.failingSince ?? now;
-    if (error.reason === 'credits' && now - failingSince > maxWaitMs)
-      return await fail({
-        code: 'x_credits_depleted',
-        detail: 'The X app has had no credits for an hour. Its operator has to add credits at X.',
-      });
+    const overdue = now - failingSince > deps.policy.giveUpAfterMs;
+    if (overdue && error.reason === 'credits') return await fail(noCredits);
+    if (overdue && error.reason === 'x_down') return await fail(unreachable);
     return await waitUntil(error.until, { waitReason: error.reason, failingSince });
   }
   if (error instanceof ProblemError) return await fail({ code: error.code, detail: error.detail });
   if (error instanceof XAnswerError || error instanceof XUnreachableError) {
     const failingSince = job.failingSince ?? now;
     const failures = job.failures + 1;
-    if (now - failingSince > maxWaitMs)
-      return await fail({
-        code: 'x_unavailable',
-        detail: 'X could not be reached for an hour. Nothing was sent.',
-      });
+    if (now - failingSince > deps.policy.giveUpAfterMs) return await fail(unreachable);
     return await waitUntil(now + backOff(failures), { waitReason: 'x_down', failures, failingSince });
   }
   deps.report({ jobId: job.id, level: 'error', message: 'A bug, or this server is in trouble', error });
