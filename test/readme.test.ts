@@ -31,5 +31,5 @@ it('every file that the README links to is there, and every script that it names
   const readme = await read('README.md');
   for (const [, link = ''] of readme.matchAll(/\]\((?!https?:)([^)#]+)/g)) await access(join(root, link));
   const { scripts } = JSON.parse(await read('package.json'));
-  for (const [, name] of readme.matchAll(/npm run ([a-z]+)/g)) expect(scripts).toHaveProperty([name ?? '']);
+  for (const [, name] of readme.matchAll(/npm run ([a-z-]+)/g)) expect(scripts).toHaveProperty([name ?? '']);
 });
