@@ -29,6 +29,8 @@ export interface Protocol {
   readonly lostReplies: boolean;
   /** The user may cancel. */
   readonly cancels: boolean;
+  /** Attempts in all: production has no such limit, it counts those that may have created the post. */
+  readonly attempts: number;
   /** X refuses a text that it has already. */
   readonly xFiltersDuplicates: boolean;
 }
@@ -46,6 +48,7 @@ export const production: Protocol = {
   crashes: true,
   lostReplies: false,
   cancels: true,
+  attempts: 3,
   xFiltersDuplicates: false,
 };
 
