@@ -4,6 +4,8 @@ export interface Counted {
   readonly labels: readonly string[];
   /** Upper bounds of a histogram, in the unit of the name; without them it is a counter. */
   readonly buckets?: readonly number[];
+  /** Values of the labels that are shown from the start, as 0: an alert sees only what rises, not what appears. */
+  readonly always?: readonly (readonly string[])[];
 }
 
 const callBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -13,12 +15,18 @@ const publishBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 9
 
 /** Everything that is counted. Labels come from closed sets: never a user, a text, an address. */
 export const catalogue = {
-  jobs_accepted: { help: 'Jobs accepted.', labels: [] },
+  jobs_accepted: { help: 'Jobs accepted.', labels: [], always: [[]] },
   jobs_ended: {
     help: 'Jobs that came to an end; code says why one failed. unconfirmed may later become published.',
     labels: ['outcome', 'code'],
+    always: [
+      ['published', ''],
+      ['canceled', ''],
+      ['unconfirmed', ''],
+      ['failed', 'internal_error'],
+    ],
   },
-  posts_created: { help: 'Posts that X has taken; a thread is several.', labels: [] },
+  posts_created: { help: 'Posts that X has taken; a thread is several.', labels: [], always: [[]] },
   publish_seconds: {
     help: 'From accepting a job, or from its due time, to published.',
     labels: [],
@@ -26,10 +34,25 @@ export const catalogue = {
   },
   x_calls: { help: 'Calls to X; status none: no answer.', labels: ['endpoint', 'status'] },
   x_call_seconds: { help: 'How long calls to X took.', labels: ['endpoint'], buckets: callBuckets },
-  token_refreshes: { help: 'Refreshes of X access tokens.', labels: ['outcome'] },
-  media_bytes: { help: 'Bytes of media fetched for posts and uploaded to X.', labels: ['direction'] },
+  token_refreshes: {
+    help: 'Refreshes of X access tokens; after refused the user has to sign in again.',
+    labels: ['outcome'],
+    always: [['renewed'], ['refused'], ['unanswered']],
+  },
+  media_bytes: {
+    help: 'Bytes of media fetched for posts and uploaded to X.',
+    labels: ['direction'],
+    always: [['fetched'], ['uploaded']],
+  },
   media_seconds: { help: 'How long the steps of media items took.', labels: ['step'], buckets: stepBuckets },
-  refusals: { help: 'Requests answered with 429 or 503, by problem.', labels: ['status', 'code'] },
+  refusals: {
+    help: 'Requests answered with 429 or 503, by problem.',
+    labels: ['status', 'code'],
+    always: [
+      ['503', 'unavailable'],
+      ['429', 'too_many_requests'],
+    ],
+  },
 } as const satisfies Readonly<Record<string, Counted>>;
 
 export type CountedName = keyof typeof catalogue;

@@ -40,16 +40,15 @@ export async function readCounts(redis: Redis): Promise<Metric[]> {
   return names.map((name, index) => toMetric(name, hashes[index] ?? {}));
 }
 
-function toMetric(name: CountedName, fields: Readonly<Record<string, string>>): Metric {
-  const { help, labels, buckets }: Counted = catalogue[name];
+function toMetric(name: CountedName, counted: Readonly<Record<string, string>>): Metric {
+  const { help, labels, buckets, always = [] }: Counted = catalogue[name];
   if (buckets)
-    return { name: prefix + name, help, type: 'histogram', samples: series(fields, labels, buckets) };
+    return { name: prefix + name, help, type: 'histogram', samples: series(counted, labels, buckets) };
+  const fields = { ...Object.fromEntries(always.map((values) => [values.join('|'), '0'])), ...counted };
   const samples = Object.entries(fields).map(([field, value]) => ({
     labels: labelled(labels, field.split('|')),
     value: Number(value),
   }));
-  // A counter that exists from the start shows its first increase as one.
-  if (labels.length === 0 && samples.length === 0) samples.push({ labels: {}, value: 0 });
   return { name: `${prefix + name}_total`, help, type: 'counter', samples };
 }
 
