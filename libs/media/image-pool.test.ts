@@ -122,6 +122,18 @@ describe('createImagePool', () => {
     expect(text).not.toContain('canary');
   });
 
+  it('opens no decoder but the one for the format that was found', async () => {
+    await using t = await setUp();
+    const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>';
+    await writeFile(join(t.folder, 'svg'), svg);
+    await writeFile(join(t.folder, 'webp'), await quarters(9, 9).webp().toBuffer());
+    await writeFile(join(t.folder, 'tiff'), await quarters(9, 9).tiff().toBuffer());
+    for (const name of ['svg', 'webp', 'tiff'])
+      await expect(t.images.run(t.task('verify', join(t.folder, name))), name).rejects.toMatchObject({
+        code: 'media_broken',
+      });
+  });
+
   it('leaves no process behind when it is closed', async () => {
     const images = createImagePool();
     const t = await setUp();

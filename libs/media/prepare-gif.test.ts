@@ -124,10 +124,10 @@ describe('an animated GIF', () => {
     await expect(prepare(bytes.subarray(0, -20))).rejects.toMatchObject({ code: 'media_broken' });
   });
 
-  it('whose pixels are damaged is refused', async () => {
+  it('whose second frame is damaged is refused', async () => {
     const bytes = handmadeGif({ width: 50, height: 50, frames: 2 });
     // A code size that the specification does not have.
-    bytes[bytes.indexOf(0x2c) + 10] = 200;
+    bytes[bytes.lastIndexOf(0x2c) + 10] = 200;
     await expect(prepare(bytes)).rejects.toMatchObject({ code: 'media_broken' });
   });
 });
