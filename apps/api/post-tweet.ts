@@ -40,26 +40,26 @@ export async function acceptPost(
   idempotencyKey: string | null,
 ): Promise<Accepted> {
   const request = readPostTweetRequest(body);
-  const key = agreeOnKey(request.requestId, idempotencyKey);
+  const { key, faults } = agreeOnKey(request.requestId, idempotencyKey);
+  const { order, waitSeconds } = request;
   const account = await connectedAccount(deps, caller);
-  const broken = [...request.broken, ...(await judgeOrder(deps, account, request.order))];
-  const { waitSeconds } = request;
+  const broken = [...faults, ...request.broken, ...(await judgeOrder(deps, account, order))];
   if (request.malformed.length > 0) throw refusal('bad_request', [...request.malformed, ...broken]);
-  if (broken.length > 0) {
-    // A repetition of what was accepted is answered even where its times have passed meanwhile.
-    const replay = key === null ? null : await deps.jobs.findReplay({ ...caller, order: request.order }, key);
-    if (replay !== null) return { jobId: replay, replayed: true, duplicateOfRecent: false, waitSeconds };
-    throw refusal('validation_failed', broken);
+  const objections =
+    broken.length > 0 ? [refusal('validation_failed', broken)] : await findObjections(deps, account, order);
+  if (objections[0]) {
+    // A repetition of what was accepted is answered even where its times have passed or the budget is spent meanwhile.
+    const isRepeat = faults.length === 0 && !(key === null && request.allowDuplicate);
+    const known = isRepeat ? await deps.jobs.findRepeat({ ...caller, order }, key) : null;
+    if (known === null) throw objections[0];
+    return { jobId: known, replayed: key !== null, duplicateOfRecent: key === null, waitSeconds };
   }
-  checkScope(account, request.order);
   await deps.ensureDurable();
-  const overBudget = await deps.spend.refusal(caller.accountId, estimateCost(request.order, deps.prices).usd);
-  if (overBudget) throw new ProblemError('budget_exceeded', overBudget);
   const outcome = await deps.jobs.accept({
     accountId: caller.accountId,
     username: account.username,
     clientId: caller.clientId,
-    order: request.order,
+    order,
     idempotencyKey: key,
     allowDuplicate: request.allowDuplicate,
     maxOpenJobs: deps.maxOpenJobs,
@@ -71,15 +71,9 @@ export async function acceptPost(
         'This request_id was already used for a post with other content. Use a new request_id for each new post.',
       );
     case 'too_many':
-      throw new ProblemError(
-        'too_many_open_jobs',
-        `${outcome.openJobs} posts of this account are still in work. Wait until some have ended.`,
-        {
-          retryAfterSeconds: 30,
-        },
-      );
+      throw tooManyOpen(outcome.openJobs);
     case 'accepted':
-      await wake(deps, outcome.jobId, request.order, outcome.openJobs);
+      await wake(deps, outcome.jobId, order, outcome.openJobs);
   }
   return {
     jobId: outcome.jobId,
@@ -94,8 +88,12 @@ export async function judgePost(deps: PostingDeps, caller: Caller, body: unknown
   const request = readPostTweetRequest(body);
   if (request.malformed.length > 0) throw refusal('bad_request', [...request.malformed, ...request.broken]);
   const account = await connectedAccount(deps, caller);
-  const problems = [...request.broken, ...(await judgeOrder(deps, account, request.order))];
-  return { order: request.order, account, problems };
+  const { order } = request;
+  const broken = [...request.broken, ...(await judgeOrder(deps, account, order))];
+  const objections = await findObjections(deps, account, order);
+  const openJobs = await deps.jobs.openJobs(account.id);
+  if (openJobs >= deps.maxOpenJobs) objections.push(tooManyOpen(openJobs));
+  return { order, account, broken, objections };
 }
 
 /** Best effort: what is missed here the sweeper does a few seconds later. */
@@ -108,16 +106,17 @@ async function wake(deps: PostingDeps, jobId: string, order: Order, openJobs: nu
   await Promise.allSettled(wakes);
 }
 
-function agreeOnKey(requestId: string | null, header: string | null): string | null {
-  if (header !== null && (header.length < 1 || header.length > 255))
-    throw refusal('validation_failed', [
-      { field: 'Idempotency-Key', message: 'Must have 1 to 255 characters.' },
-    ]);
+/** The one key that header and body stand for, and what is wrong with them. */
+function agreeOnKey(requestId: string | null, header: string | null) {
+  const faults: FieldError[] = [];
+  if (header !== null && header.length > 255)
+    faults.push({ field: 'Idempotency-Key', message: 'Must have 1 to 255 characters.' });
   if (requestId !== null && header !== null && requestId !== header)
-    throw refusal('validation_failed', [
-      { field: 'request_id', message: 'Must equal the Idempotency-Key header, or leave one of them out.' },
-    ]);
-  return requestId ?? header;
+    faults.push({
+      field: 'request_id',
+      message: 'Must equal the Idempotency-Key header, or leave one of them out.',
+    });
+  return { key: requestId ?? header, faults };
 }
 
 /** @throws {ProblemError} reconnect_needed */
@@ -141,29 +140,47 @@ export function maxWeightedLengthOf(account: Account): number {
 
 async function judgeOrder(deps: PostingDeps, account: Account, order: Order): Promise<FieldError[]> {
   const now = (deps.now ?? Date.now)();
-  const errors = checkOrder(order, { now, maxWeightedLength: maxWeightedLengthOf(account) });
+  const uploadKinds = new Map<string, 'image' | 'gif' | 'video'>();
+  const missing: FieldError[] = [];
   for (const [index, { source, post }] of mediaOf(order).entries()) {
-    if (source.kind !== 'upload' || (await deps.uploads.find(source.mediaId, account.id))) continue;
-    const field = post === 0 ? 'media_ids' : `thread[${post - 1}].media_ids`;
-    errors.push({
-      field,
-      message: `Media ${index + 1} does not exist or has expired. Upload it again with POST /media.`,
-    });
+    if (source.kind !== 'upload') continue;
+    const upload = await deps.uploads.find(source.mediaId, account.id);
+    if (upload) uploadKinds.set(source.mediaId, upload.kind);
+    else
+      missing.push({
+        field: post === 0 ? 'media_ids' : `thread[${post - 1}].media_ids`,
+        message: `Media ${index + 1} does not exist or has expired. Upload it again with POST /media.`,
+      });
   }
-  return errors;
+  const context = { now, maxWeightedLength: maxWeightedLengthOf(account), uploadKinds };
+  return [...checkOrder(order, context), ...missing];
+}
+
+/** What stands against an order that breaks no rule: the rights and the means of the account. */
+async function findObjections(deps: PostingDeps, account: Account, order: Order): Promise<ProblemError[]> {
+  const overBudget = await deps.spend.refusal(account.id, estimateCost(order, deps.prices).usd);
+  return [
+    ...missingScope(account, order),
+    ...(overBudget === null ? [] : [new ProblemError('budget_exceeded', overBudget)]),
+  ];
 }
 
 /** X names no scope at all when it granted what was asked for (RFC 6749 section 5.1). */
-function checkScope(account: Account, order: Order): void {
-  if (account.scope.length === 0) return;
+function missingScope(account: Account, order: Order): ProblemError[] {
+  if (account.scope.length === 0) return [];
   const needed = ['tweet.write', ...(mediaOf(order).length > 0 ? ['media.write'] : [])];
   const missing = needed.filter((scope) => !account.scope.includes(scope));
-  if (missing.length === 0) return;
-  throw new ProblemError(
-    'missing_scope',
-    `This account was connected without the right ${missing.join(' and ')}. Allow everything that X lists when you connect it.`,
-  );
+  if (missing.length === 0) return [];
+  const detail = `This account was connected without the right ${missing.join(' and ')}. Allow everything that X lists when you connect it.`;
+  return [new ProblemError('missing_scope', detail)];
 }
+
+const tooManyOpen = (openJobs: number) =>
+  new ProblemError(
+    'too_many_open_jobs',
+    `${openJobs} posts of this account are still in work. Wait until some have ended.`,
+    { retryAfterSeconds: 30 },
+  );
 
 function refusal(code: 'bad_request' | 'validation_failed', errors: readonly FieldError[]): ProblemError {
   const shown = errors.slice(0, 50);

@@ -1,52 +1,66 @@
-import { estimateCost } from '#libs/jobs/cost.ts';
+import type { Account } from '#libs/accounts/account-store.ts';
+import { costOfPost, estimateCost } from '#libs/jobs/cost.ts';
+import type { Order } from '#libs/jobs/order.ts';
+import type { Prices } from '#libs/x-api/limits.ts';
 import { weightedLength } from '#libs/x-api/weighted-length.ts';
 import { judgePost, maxWeightedLengthOf, type PostingDeps } from './post-tweet.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
+interface Remark {
+  readonly code: string;
+  /** Path in the body. */
+  readonly field: string | null;
+  readonly message: string;
+}
+
 /** The answer of `POST /validateTweet` (`TweetValidation` in openapi.yaml): nothing is fetched, stored or queued. */
 export async function validatePost(deps: PostingDeps, caller: Caller, body: unknown) {
-  const { order, account, problems } = await judgePost(deps, caller, body);
-  const cost = estimateCost(order, deps.prices);
-  const overBudget = await deps.spend.refusal(caller.accountId, cost.usd);
-  const warnings = [
-    ...(cost.hasLink
-      ? [
-          {
-            code: 'link_price',
-            field: 'text',
-            message: `A link raises the price of a post to $${deps.prices.postWithUrl.toFixed(2)}.`,
-          },
-        ]
-      : []),
-    ...(order.replyTo
-      ? [
-          {
-            code: 'reply_rule',
-            field: 'reply_to_tweet_id',
-            message: 'X allows a reply only if the author of that post has mentioned or quoted this account.',
-          },
-        ]
-      : []),
-    ...(order.quoteOf
-      ? [
-          {
-            code: 'quote_rule',
-            field: 'quote_tweet_id',
-            message: 'X allows quotes through its API only to Enterprise customers.',
-          },
-        ]
-      : []),
-  ];
-  const found = [
-    ...problems.map(({ field, message }) => ({ code: 'validation_failed', field, message })),
-    ...(overBudget === null ? [] : [{ code: 'budget_exceeded', field: null, message: overBudget }]),
+  const { order, account, broken, objections } = await judgePost(deps, caller, body);
+  const problems: Remark[] = [
+    ...broken.map((fault) => ({ code: 'validation_failed', ...fault })),
+    ...objections.map(({ code, detail }) => ({ code, field: null, message: detail })),
   ];
   return {
-    valid: found.length === 0,
+    valid: problems.length === 0,
     weighted_length: weightedLength(order.posts[0].text ?? '').weightedLength,
     max_weighted_length: maxWeightedLengthOf(account),
-    problems: found,
-    warnings,
-    estimated_cost_usd: cost.usd,
+    problems,
+    warnings: [...priceWarnings(order, deps.prices), ...ruleWarnings(order, account)],
+    estimated_cost_usd: estimateCost(order, deps.prices).usd,
   };
+}
+
+function priceWarnings({ posts }: Order, prices: Prices): Remark[] {
+  return posts.flatMap((post, index) => {
+    const price = costOfPost(post, prices);
+    if (price === prices.post) return [];
+    const field = index === 0 ? 'text' : `thread[${index - 1}].text`;
+    return [
+      { code: 'link_price', field, message: `A link raises the price of a post to $${price.toFixed(2)}.` },
+    ];
+  });
+}
+
+/** What X refuses most apps or accounts, but not all: only X can tell (docs.x.com, Create Post). */
+function ruleWarnings(order: Order, account: Account): Remark[] {
+  const warnings: Remark[] = [];
+  if (order.replyTo !== null)
+    warnings.push({
+      code: 'reply_rule',
+      field: 'reply_to_tweet_id',
+      message: 'X allows a reply only if the author of that post has mentioned or quoted this account.',
+    });
+  if (order.quoteOf !== null)
+    warnings.push({
+      code: 'quote_rule',
+      field: 'quote_tweet_id',
+      message: 'X allows quotes through its API only to Enterprise customers.',
+    });
+  if (order.replySettings === 'subscribers' && account.subscriptionType === 'None')
+    warnings.push({
+      code: 'subscribers_rule',
+      field: 'reply_settings',
+      message: 'X lets only accounts with subscribers keep replies to them.',
+    });
+  return warnings;
 }

@@ -60,6 +60,41 @@ describe('an order', () => {
     ]);
   });
 
+  it('has no character that X refuses, whatever length the account may post', () => {
+    for (const max of [280, 25_000])
+      expect(fields({ posts: [post({ text: 'Hello\ufeff' })] }, max)).toEqual(['text']);
+  });
+
+  it('has one cashtag in each post, as X sees cashtags', () => {
+    expect(fields({ posts: [post({ text: '$TSLA costs $20, see$ABC and $1B' })] })).toEqual([]);
+    expect(fields({ posts: [post({ text: '$TSLA' }), post({ text: '$AAPL' })] })).toEqual([]);
+    expect(fields({ posts: [post({ text: 'Hello' }), post({ text: '$TSLA and $brk.a!' })] })).toEqual([
+      'thread[0].text',
+    ]);
+  });
+
+  it('does not mix kinds of media that are known', () => {
+    const upload = (mediaId: string): MediaSource => ({ kind: 'upload', mediaId });
+    const uploadKinds = new Map([
+      ['a', 'image'],
+      ['b', 'image'],
+      ['v', 'video'],
+      ['g', 'gif'],
+    ] as const);
+    const mixed = (...media: MediaSource[]) =>
+      checkOrder(order({ posts: [post(), post({ media })] }), { now, maxWeightedLength: 280, uploadKinds });
+    expect(mixed(upload('a'), upload('b'), picture)).toEqual([]);
+    expect(mixed(upload('v'))).toEqual([]);
+    for (const [name, media] of [
+      ['a video', [upload('a'), upload('v')]],
+      ['a video', [upload('v'), upload('v')]],
+      ['a GIF', [picture, upload('g')]],
+    ] as const)
+      expect(mixed(...media)).toEqual([
+        { field: 'thread[0].media_ids', message: expect.stringContaining(name) },
+      ]);
+  });
+
   it('has either a poll or media or a quote', () => {
     expect(fields({ posts: [post({ media: [picture] })], ...poll(['a', 'b']) })).toEqual(['poll']);
     expect(fields({ quoteOf: '1', ...poll(['a', 'b']) })).toEqual(['quote_tweet_id']);

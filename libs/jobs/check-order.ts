@@ -1,4 +1,5 @@
 import type { FieldError } from '#libs/problem/problem.ts';
+import { countCashtags } from '#libs/x-api/count-cashtags.ts';
 import { weightedLength } from '#libs/x-api/weighted-length.ts';
 import type { Order, PostOrder } from './order.ts';
 
@@ -10,6 +11,8 @@ interface CheckContext {
   readonly now: number;
   /** The longest text of the account, in X's weighted characters: 280, more for Premium. */
   readonly maxWeightedLength: number;
+  /** Media whose kind is known already, by the id of the upload. */
+  readonly uploadKinds?: ReadonlyMap<string, 'image' | 'gif' | 'video'>;
 }
 
 /**
@@ -42,22 +45,35 @@ function checkPost(post: PostOrder, index: number, order: Order, context: CheckC
   });
   if (index === 0 && post.media.length > 0 && order.poll)
     errors.push({ field: 'poll', message: 'A post has either a poll or media, not both.' });
+  return [...errors, ...checkMix(post, at('media_ids'), context)];
+}
+
+function checkText(text: string, field: string, { maxWeightedLength: max }: CheckContext): FieldError[] {
+  const { weightedLength: length, valid } = weightedLength(text, { max });
+  const errors: FieldError[] = [];
+  if (length > max)
+    errors.push({
+      field,
+      message: `The text is too long: ${length} of at most ${max} characters as X counts them (a link counts 23, an emoji 2). Shorten it by ${length - max}.`,
+    });
+  // `valid` also covers characters that X refuses anywhere in a text (U+FFFE, U+FEFF, U+FFFF).
+  else if (!valid) errors.push({ field, message: 'The text has characters that X does not take.' });
+  const cashtags = countCashtags(text);
+  if (cashtags > 1)
+    errors.push({ field, message: `X takes one cashtag in a post, and there are ${cashtags}. Keep one.` });
   return errors;
 }
 
-function checkText(text: string, field: string, { maxWeightedLength }: CheckContext): FieldError[] {
-  const { weightedLength: length, valid } = weightedLength(text);
-  if (length > maxWeightedLength)
-    return [
-      {
-        field,
-        message: `The text is too long: ${length} of at most ${maxWeightedLength} characters as X counts them (a link counts 23, an emoji 2). Shorten it by ${length - maxWeightedLength}.`,
-      },
-    ];
-  // `valid` also covers characters that X refuses anywhere in a text (U+FFFE, U+FEFF, U+FFFF).
-  if (!valid && maxWeightedLength === 280)
-    return [{ field, message: 'The text has characters that X does not take.' }];
-  return [];
+/** What the media of URLs is shows only when it is fetched; that of uploads is known. */
+function checkMix({ media }: PostOrder, field: string, { uploadKinds }: CheckContext): FieldError[] {
+  if (media.length < 2) return [];
+  const kinds = media.map((source) => source.kind === 'upload' && uploadKinds?.get(source.mediaId));
+  const moving = kinds.find((kind) => kind === 'gif' || kind === 'video');
+  if (!moving) return [];
+  const name = moving === 'gif' ? 'a GIF' : 'a video';
+  return [
+    { field, message: `A post holds up to four images, or one GIF, or one video: ${name} goes alone.` },
+  ];
 }
 
 function checkPoll({ poll }: Order): FieldError[] {

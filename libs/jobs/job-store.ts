@@ -61,6 +61,7 @@ export type JobStore = ReturnType<typeof createJobStore>;
 
 const openKey = 'jobs:open';
 export const recordKey = (jobId: string) => `job:${jobId}`;
+const recentKey = (accountId: string, fingerprint: string) => `recent:${accountId}:${fingerprint}`;
 const listKey = (accountId: string) => `jobs:of:${accountId}`;
 export const orderContext = (accountId: string, jobId: string) => ({
   record: 'order',
@@ -120,7 +121,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
       [
         recordKey(jobId),
         idem,
-        `recent:${accountId}:${fingerprint}`,
+        recentKey(accountId, fingerprint),
         openKey,
         listKey(accountId),
         `open:${accountId}`,
@@ -150,10 +151,19 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
     }
   }
 
-  /** The job that this key led to with this very content, however long its times have passed. */
-  async function findReplay(request: Pick<AcceptRequest, 'accountId' | 'clientId' | 'order'>, key: string) {
-    const known = await redis.hmget(idempotencyKeyOf(request, key), 'job', 'fingerprint');
-    return known[0] && known[1] === fingerprintOf(request.order) ? known[0] : null;
+  /** The job that this very content led to, by its key or (without one) within the window, whatever has passed meanwhile. */
+  async function findRepeat(
+    request: Pick<AcceptRequest, 'accountId' | 'clientId' | 'order'>,
+    key: string | null,
+  ): Promise<string | null> {
+    const fingerprint = fingerprintOf(request.order);
+    if (key !== null) {
+      const known = await redis.hmget(idempotencyKeyOf(request, key), 'job', 'fingerprint');
+      return known[0] && known[1] === fingerprint ? known[0] : null;
+    }
+    const recent = await redis.get(recentKey(request.accountId, fingerprint));
+    const state = recent && (await redis.hget(recordKey(recent), 'state'));
+    return state && state !== 'failed' && state !== 'canceled' ? recent : null;
   }
 
   async function find(jobId: string): Promise<Job | null> {
@@ -292,7 +302,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
 
   return {
     accept,
-    findReplay,
+    findRepeat,
     find,
     history,
     claim,
