@@ -44,7 +44,6 @@ export function createQueueDashboard({ wakeUps, publicUrl, throttle, admin }: Da
     refuseOtherSites(ctx, publicUrl);
     ctx.set('Content-Security-Policy', contentSecurityPolicy);
     ctx.set('Cache-Control', 'no-store');
-    ctx.state.route = path;
     await board(ctx, next);
   };
 }
