@@ -2,8 +2,10 @@ import { PassThrough } from 'node:stream';
 import type { Context } from 'koa';
 import { hasEnded, type Job } from '#libs/jobs/job.ts';
 import type { JobChanges } from '#libs/jobs/job-changes.ts';
-import type { JobStore } from '#libs/jobs/job-store.ts';
+import type { JobStore, MoveFacts } from '#libs/jobs/job-store.ts';
 import { type JobView, renderJob } from '#libs/jobs/job-view.ts';
+import type { MoveName } from '#libs/jobs/moves.ts';
+import type { Order } from '#libs/jobs/order.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import type { Caller } from './sign-in/sign-in.ts';
@@ -44,7 +46,8 @@ export function createJobAnswers(deps: JobsDeps) {
   /** The job once it has ended, or as it stands when the time is up, the client has gone or the server stops. */
   async function settled(ctx: Context, jobId: string, waitSeconds: number): Promise<Job> {
     const gone = new AbortController();
-    ctx.req.once('close', () => gone.abort());
+    // Not that of the request: it ends as soon as its body is read.
+    ctx.res.once('close', () => gone.abort());
     return await follow(jobId, { waitSeconds, gone: gone.signal });
   }
 
@@ -76,10 +79,11 @@ export function createJobAnswers(deps: JobsDeps) {
     caller: Caller,
     query: { status?: string | undefined; limit: number; cursor?: string | undefined },
   ) {
-    const found: JobView[] = [];
+    const found: { shown: JobView; sequence: number }[] = [];
     let before = query.cursor === undefined ? undefined : parseCursor(query.cursor);
     let more = true;
-    while (found.length < query.limit && more) {
+    // One more than is shown tells whether there is another page.
+    while (found.length <= query.limit && more) {
       const page = await deps.jobs.list(caller.accountId, {
         limit: 100,
         ...(before === undefined ? {} : { before }),
@@ -89,12 +93,12 @@ export function createJobAnswers(deps: JobsDeps) {
       for (const job of page.jobs) {
         const shown = view(job);
         if (query.status !== undefined && shown.status !== query.status) continue;
-        found.push(shown);
-        if (found.length < query.limit) continue;
-        return { jobs: found.map(summarize), next_cursor: String(job.sequence) };
+        if (found.length === query.limit)
+          return { jobs: found.map(({ shown: one }) => summarize(one)), next_cursor: String(found.at(-1)?.sequence) };
+        found.push({ shown, sequence: job.sequence });
       }
     }
-    return { jobs: found.map(summarize), next_cursor: null };
+    return { jobs: found.map(({ shown }) => summarize(shown)), next_cursor: null };
   }
 
   async function cancel(caller: Caller, jobId: string): Promise<Job> {
@@ -121,29 +125,7 @@ export function createJobAnswers(deps: JobsDeps) {
     outcome: 'posted' | 'not_posted' | 'resend',
   ): Promise<Job> {
     const job = await ownJob(caller, jobId);
-    const fresh = {
-      attemptId: null,
-      intentAt: null,
-      firstIntentAt: null,
-      openAttempts: 0,
-      observation: null,
-      error: null,
-      starts: 0,
-    };
-    const facts = { cursor: job.cursor };
-    const moved =
-      outcome === 'posted'
-        ? await deps.jobs.move(jobId, 'resolvePosted', {
-            ...facts,
-            tweet: { id: null, claim: 'take' },
-            patch: { createdWithoutId: true, error: null },
-          })
-        : outcome === 'not_posted'
-          ? await deps.jobs.move(jobId, 'resolveNotPosted', {
-              ...facts,
-              patch: { error: { code: 'x_unavailable', detail: 'You said that X does not have the post.' } },
-            })
-          : await deps.jobs.move(jobId, 'resolveResend', { ...facts, checkAfterMs: 5000, patch: fresh });
+    const moved = await deps.jobs.move(jobId, ...planResolve(job, deps.jobs.openOrder(job), outcome));
     if (!moved.done)
       throw new ProblemError(
         'not_unconfirmed',
@@ -162,7 +144,8 @@ export function createJobAnswers(deps: JobsDeps) {
     }
     const out = new PassThrough();
     const gone = new AbortController();
-    ctx.req.once('close', () => gone.abort());
+    // Not that of the request: it ends as soon as its body is read.
+    ctx.res.once('close', () => gone.abort());
     ctx.set({
       'Content-Type': 'text/event-stream; charset=utf-8',
       'Cache-Control': 'no-store',
@@ -199,9 +182,45 @@ export function createJobAnswers(deps: JobsDeps) {
 
 export type JobAnswers = ReturnType<typeof createJobAnswers>;
 
+/** The user's word on an unconfirmed post, as a move of its record. */
+function planResolve(
+  job: Job,
+  order: Order,
+  outcome: 'posted' | 'not_posted' | 'resend',
+): [MoveName, MoveFacts] {
+  const { cursor } = job;
+  const error = (detail: string) => ({ code: 'x_unavailable', detail }) as const;
+  const tweet = { id: null, claim: 'take' } as const;
+  if (outcome === 'posted' && cursor + 1 < order.posts.length) {
+    const broken = error(
+      'X has this post of the thread, but its id is not known, so the next one cannot answer it.',
+    );
+    return ['resolvePostedAlone', { cursor, tweet, patch: { error: broken } }];
+  }
+  if (outcome === 'posted')
+    return ['resolvePosted', { cursor, tweet, patch: { createdWithoutId: true, error: null } }];
+  if (outcome === 'not_posted')
+    return [
+      'resolveNotPosted',
+      { cursor, patch: { error: error('You said that X does not have the post.') } },
+    ];
+  const fresh = {
+    attemptId: null,
+    intentAt: null,
+    firstIntentAt: null,
+    openAttempts: 0,
+    observation: null,
+    error: null,
+    starts: 0,
+  };
+  return ['resolveResend', { cursor, checkAfterMs: 5000, patch: fresh }];
+}
+
 function parseCursor(cursor: string): number {
   if (!/^\d{1,16}$/.test(cursor))
-    throw new ProblemError('bad_request', 'cursor: Must be the next_cursor of an earlier answer.');
+    throw new ProblemError('bad_request', 'cursor: Must be the next_cursor of an earlier answer.', {
+      errors: [{ field: 'cursor', message: 'Must be the next_cursor of an earlier answer.' }],
+    });
   return Number(cursor);
 }
 

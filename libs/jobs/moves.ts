@@ -104,6 +104,8 @@ export const moves = {
   cancel: { from: beforeSending, to: 'canceled', guards: ['unsent', 'trusted'], evenWhenFull: true },
   /** The user's word on an unconfirmed post. */
   resolvePosted: { from: ['unconfirmed'], to: 'published', guards: ['cursor'], evenWhenFull: true },
+  /** The same of a post in the middle of a thread: the next one has no id to answer. */
+  resolvePostedAlone: { from: ['unconfirmed'], to: 'failed', guards: ['cursor'], evenWhenFull: true },
   resolveNotPosted: { from: ['unconfirmed'], to: 'failed', guards: ['cursor'], evenWhenFull: true },
   resolveResend: { from: ['unconfirmed'], to: 'ready', guards: ['cursor'], evenWhenFull: true },
   /** A wait, an observation, a count of starts. */

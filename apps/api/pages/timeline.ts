@@ -58,6 +58,7 @@ function describeMove(entry: MoveEntry, { posts, media }: Told): Html | string |
     mediaAgain: 'The media has to be uploaded to X again',
     cancel: 'Canceled',
     resolvePosted: 'You said that the post is on X',
+    resolvePostedAlone: 'You said that the post is on X',
     resolveNotPosted: 'You said that the post is not on X',
     resolveResend: 'You asked for it to be sent again',
     note: null,
