@@ -1,0 +1,201 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import * as openid from 'openid-client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createMediaFetcher } from '#libs/media/fetch-media.ts';
+import { openTo, startMediaHost } from '#libs/media/test-media-host.ts';
+import { applicationTypeOf } from './client-documents.ts';
+import { signInThrough } from './test-flows.ts';
+import { ada, startWorld, type World } from './test-world.ts';
+
+/** What agents publish at addresses of theirs, by path. */
+const published = new Map<string, (response: ServerResponse) => void>();
+let asked: IncomingMessage[];
+
+let world: World;
+const stack = new AsyncDisposableStack();
+beforeAll(async () => {
+  const host = stack.use(
+    await startMediaHost((request, response) => {
+      const answer = published.get(request.url ?? '');
+      if (answer) answer(response);
+      else response.writeHead(404).end();
+    }),
+  );
+  asked = host.requests;
+  // Everything public is this host.
+  const fetcher = stack.use(
+    createMediaFetcher({
+      trustedHosts: [],
+      resolve: async (name) => [
+        { address: name === 'inside.example' ? '10.0.0.1' : '93.184.215.14', family: 4 },
+      ],
+      connect: openTo(host.port).open,
+      retryDelaysMs: [1, 1],
+    }),
+  );
+  world = stack.use(await startWorld({ fetchDocument: fetcher.fetchDocument }));
+});
+afterAll(() => stack.disposeAsync());
+
+const json = (value: unknown) => (response: ServerResponse) => {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(value));
+};
+
+/** Publishes a client's document and gives its address. */
+function publish(path: string, metadata: object): string {
+  const clientId = `https://agent.example${path}`;
+  const usual = { client_id: clientId, client_name: 'An agent', token_endpoint_auth_method: 'none' };
+  published.set(path, json({ ...usual, redirect_uris: ['https://agent.example/callback'], ...metadata }));
+  return clientId;
+}
+
+const claude = 'http://localhost/callback';
+
+async function configure(clientId: string, authentication: openid.ClientAuth = openid.None()) {
+  return await openid.discovery(new URL(world.publicUrl), clientId, {}, authentication, {
+    algorithm: 'oauth2',
+    execute: [openid.allowInsecureRequests],
+  });
+}
+
+/** The whole way of a client that is strict about what it gets. */
+async function signInAs(configuration: openid.Configuration, redirectUri: string) {
+  const resource = `${world.publicUrl}/mcp`;
+  const pkceCodeVerifier = openid.randomPKCECodeVerifier();
+  const expectedState = openid.randomState();
+  const url = openid.buildAuthorizationUrl(configuration, {
+    redirect_uri: redirectUri,
+    resource,
+    state: expectedState,
+    code_challenge: await openid.calculatePKCECodeChallenge(pkceCodeVerifier),
+    code_challenge_method: 'S256',
+  });
+  const back = await signInThrough(world, url.href);
+  return await openid.authorizationCodeGrant(
+    configuration,
+    back,
+    { pkceCodeVerifier, expectedState },
+    { resource },
+  );
+}
+
+/** What an authorization request comes to: a status, and where it leads. */
+async function begin(clientId: string, redirectUri = 'https://agent.example/callback') {
+  const query = new URLSearchParams({
+    ...{ response_type: 'code', client_id: clientId, redirect_uri: redirectUri, state: 's' },
+    ...{ code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM', code_challenge_method: 'S256' },
+  });
+  const answer = await fetch(`${world.origin}/oauth/authorize?${query}`, { redirect: 'manual' });
+  return { status: answer.status, location: answer.headers.get('location') ?? '' };
+}
+
+describe('a client that is known by its metadata document', () => {
+  it('signs in as a public client, for /mcp, and gets new refresh tokens', async () => {
+    const configuration = await configure(publish('/public.json', {}));
+    const tokens = await signInAs(configuration, 'https://agent.example/callback');
+    expect(await world.signIn.findCaller(tokens.access_token)).toMatchObject({
+      accountId: ada.id,
+      clientId: 'https://agent.example/public.json',
+      audience: 'mcp',
+    });
+    const refreshed = await openid.refreshTokenGrant(configuration, tokens.refresh_token ?? '');
+    expect(refreshed.refresh_token).not.toBe(tokens.refresh_token);
+    expect(await world.signIn.findCaller(refreshed.access_token)).toMatchObject({ audience: 'mcp' });
+  });
+
+  it('is called back on any port of the machine, as Claude Code wants it', async () => {
+    const clientId = publish('/claude-code.json', { redirect_uris: [claude, 'http://127.0.0.1/callback'] });
+    const tokens = await signInAs(await configure(clientId), 'http://localhost:52001/callback');
+    expect(await world.signIn.findCaller(tokens.access_token)).toMatchObject({ audience: 'mcp' });
+    expect((await begin(clientId, 'http://localhost:52001/other')).status).toBe(400);
+  });
+
+  it('may prove who it is by its key, as ChatGPT does', async () => {
+    const { privateKey, publicKey } = await crypto.subtle.generateKey(
+      { name: 'ECDSA', namedCurve: 'P-256' },
+      true,
+      ['sign', 'verify'],
+    );
+    const key = { ...(await crypto.subtle.exportKey('jwk', publicKey)), kid: 'k1', use: 'sig', alg: 'ES256' };
+    published.set('/jwks.json', json({ keys: [key] }));
+    const clientId = publish('/chatgpt.json', {
+      token_endpoint_auth_method: 'private_key_jwt',
+      token_endpoint_auth_signing_alg: 'ES256',
+      jwks_uri: 'https://agent.example/jwks.json',
+    });
+    const proof = openid.PrivateKeyJwt({ key: privateKey, kid: 'k1' });
+    const tokens = await signInAs(await configure(clientId, proof), 'https://agent.example/callback');
+    expect(await world.signIn.findCaller(tokens.access_token)).toMatchObject({ clientId, audience: 'mcp' });
+    const stranger = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']);
+    const forged = openid.PrivateKeyJwt({ key: stranger.privateKey, kid: 'k1' });
+    await expect(
+      signInAs(await configure(clientId, forged), 'https://agent.example/callback'),
+    ).rejects.toMatchObject({ error: 'invalid_client' });
+  });
+
+  it('is asked for its document once in a while, not each time', async () => {
+    const clientId = publish('/often.json', {});
+    for (let time = 0; time < 3; time++)
+      expect((await begin(clientId)).location).toContain('/oauth/consent/');
+    expect(asked.filter(({ url }) => url === '/often.json')).toHaveLength(1);
+  });
+});
+
+describe('a client document is refused', () => {
+  it.each<[string, string | object]>([
+    ['that is not there', 'https://agent.example/nothing.json'],
+    ['at an address inside', 'https://inside.example/client.json'],
+    ['at an address of this machine', 'https://127.0.0.1/client.json'],
+    ['without https', 'http://agent.example/client.json'],
+    ['that speaks of another client', { client_id: 'https://other.example/client.json' }],
+    [
+      'with a shared secret',
+      { token_endpoint_auth_method: 'client_secret_post', client_secret: 'known to all' },
+    ],
+    ['that is called back without https', { redirect_uris: ['http://agent.example/callback'] }],
+    ['that is too large', { client_name: 'x'.repeat(6000) }],
+  ])('%s', async (why, document) => {
+    const clientId =
+      typeof document === 'string' ? document : publish(`/${why.replaceAll(' ', '-')}.json`, document);
+    const { status, location } = await begin(clientId);
+    expect(status).toBeGreaterThanOrEqual(400);
+    expect(status).toBeLessThan(500);
+    expect(location).toBe('');
+  });
+
+  it('behind a redirect, even to the very same host', async () => {
+    const clientId = publish('/real.json', {});
+    published.set('/moved.json', (response) =>
+      response.writeHead(302, { location: 'https://agent.example/real.json' }).end(),
+    );
+    expect((await begin('https://agent.example/moved.json')).status).toBe(400);
+    expect((await begin(clientId)).location).toContain('/oauth/consent/');
+  });
+
+  it('when the server has no door for such clients', async () => {
+    await using closed = await startWorld({ mcp: null });
+    const metadata = await (await fetch(`${closed.origin}/.well-known/oauth-authorization-server`)).json();
+    expect(metadata).not.toHaveProperty('client_id_metadata_document_supported');
+    expect(metadata).not.toHaveProperty('registration_endpoint');
+    const query = new URLSearchParams({
+      response_type: 'code',
+      client_id: 'https://agent.example/public.json',
+    });
+    expect((await fetch(`${closed.origin}/oauth/authorize?${query}`, { redirect: 'manual' })).status).toBe(
+      400,
+    );
+    expect((await fetch(`${closed.origin}/oauth/register`, { method: 'POST' })).status).toBe(404);
+  });
+});
+
+describe('the kind of application', () => {
+  it.each([
+    [['https://a.example/b'], 'web'],
+    [[claude], 'native'],
+    [['https://a.example/b', 'cursor://callback'], 'native'],
+    ['no list', 'web'],
+  ])('of %j is %s', (redirectUris, kind) => {
+    expect(applicationTypeOf(redirectUris)).toBe(kind);
+  });
+});
