@@ -57,6 +57,7 @@ const SpooledImport = z.object({
     accessToken: z.string(),
     refreshToken: z.string().nullable(),
     expiresAt: z.number(),
+    lifetimeMs: z.number().optional(),
     scope: z.array(z.string()),
   }),
 });

@@ -11,6 +11,8 @@ export interface TokenRecord {
   readonly refreshToken: string | null;
   /** End of the access token, epoch ms. */
   readonly expiresAt: number;
+  /** How long X let the access token live when it gave it, ms. */
+  readonly lifetimeMs?: number | undefined;
   readonly attempt: RefreshAttempt | null;
 }
 
@@ -47,7 +49,9 @@ export function nextStep(
 ): 'use' | 'ask' | 'later' | 'dead' {
   if (!record || record.state === 'dead') return 'dead';
   const leftMs = record.accessToken === need.rejected ? 0 : record.expiresAt - now;
-  const wantedMs = Math.max(need.minValidMs ?? 10 * 60_000, 1);
+  // A token that is young is never renewed for its age, however short X makes their lives.
+  const youngMs = (record.lifetimeMs ?? Number.POSITIVE_INFINITY) / 2;
+  const wantedMs = Math.max(Math.min(need.minValidMs ?? 10 * 60_000, youngMs), 1);
   if (leftMs >= (record.state === 'ok' ? wantedMs : Math.min(wantedMs, lastResortMs))) return 'use';
   if (record.refreshToken === null) return leftMs > 0 ? 'use' : 'dead';
   return record.attempt && record.attempt.ageMs < pauseMs(record.attempt) ? 'later' : 'ask';

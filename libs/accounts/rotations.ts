@@ -23,6 +23,7 @@ const SpooledRotation = z.object({
     accessToken: z.string(),
     refreshToken: z.string().nullable(),
     expiresAt: z.number(),
+    lifetimeMs: z.number().optional(),
     scope: z.array(z.string()),
   }),
 });

@@ -46,7 +46,12 @@ export interface TokenStore {
 export const accountKey = (accountId: string) => `account:${accountId}`;
 
 const states = { OK: 'ok', REFRESHING: 'refreshing', DEAD: 'dead' } as const;
-const SealedTokens = z.object({ access: z.string(), refresh: z.string().nullable(), expiresAt: z.number() });
+const SealedTokens = z.object({
+  access: z.string(),
+  refresh: z.string().nullable(),
+  expiresAt: z.number(),
+  lifetimeMs: z.number().optional(),
+});
 const TokenFields = z.tuple([
   z.coerce.number().int().positive(),
   z.enum(['OK', 'REFRESHING', 'DEAD']),
@@ -112,18 +117,18 @@ export function digestOf(refreshToken: string): string {
 
 /** A token set as it lies in Redis: it opens only for this account and this version. */
 export function sealTokens(sealer: Sealer, accountId: string, version: number, tokenSet: TokenSet): string {
-  const { accessToken, refreshToken, expiresAt } = tokenSet;
-  const plain = JSON.stringify({ access: accessToken, refresh: refreshToken, expiresAt });
+  const { accessToken, refreshToken, expiresAt, lifetimeMs } = tokenSet;
+  const plain = JSON.stringify({ access: accessToken, refresh: refreshToken, expiresAt, lifetimeMs });
   return sealer.seal(plain, contextOf(accountId, version));
 }
 
 /** null when no configured key opens it. */
 export function openTokens(sealer: Sealer, accountId: string, version: number, sealed: string) {
   try {
-    const { access, refresh, expiresAt } = SealedTokens.parse(
+    const { access, refresh, expiresAt, lifetimeMs } = SealedTokens.parse(
       JSON.parse(sealer.open(sealed, contextOf(accountId, version))),
     );
-    return { accessToken: access, refreshToken: refresh, expiresAt };
+    return { accessToken: access, refreshToken: refresh, expiresAt, lifetimeMs };
   } catch (error) {
     if (error instanceof UnsealError) return null;
     throw error;

@@ -105,6 +105,20 @@ test('twenty callers whose token X refused make one refresh', async () => {
   for (const each of opened) await each[Symbol.asyncDispose]();
 });
 
+test('where X lets tokens live for a minute only, a young one is used as it is', async () => {
+  await rig.connect();
+  rig.skip(expired);
+  rig.simulator.state.settings.accessTokenSeconds = 60;
+  await using opened = await open();
+  const renewed = await opened.vault.accessToken(rig.accountId);
+  for (let i = 0; i < 3; i++) expect(await opened.vault.accessToken(rig.accountId)).toBe(renewed);
+  expect(rig.presented()).toHaveLength(1);
+  rig.skip(40_000);
+  await using later = await open();
+  expect(await later.vault.accessToken(rig.accountId)).not.toBe(renewed);
+  expect(rig.presented()).toHaveLength(2);
+});
+
 test('a refused connection leaves everything as it was', async () => {
   const { accessToken } = await rig.connect();
   rig.skip(nearlyExpired);

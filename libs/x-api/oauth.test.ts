@@ -187,6 +187,7 @@ test.each<[string, number, unknown, string?]>([
     // RFC 6749 section 6: none given, so the old one stays.
     refreshToken: 'rt',
     expiresAt: 1_000_000 + 7_200_000,
+    lifetimeMs: 7_200_000,
     scope: [],
   });
 });
@@ -204,6 +205,7 @@ test('a lifetime is read as a number or as text, a scope as a list', async () =>
     accessToken: 'at',
     refreshToken: 'r2',
     expiresAt: 1_060_000,
+    lifetimeMs: 60_000,
     scope: ['b', 'a'],
   });
 });

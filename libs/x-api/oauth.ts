@@ -10,6 +10,8 @@ export interface TokenSet {
   readonly refreshToken: string | null;
   /** End of the access token, epoch ms by our clock. */
   readonly expiresAt: number;
+  /** How long X let the access token live when it gave it, ms. Absent: not known any more. */
+  readonly lifetimeMs?: number | undefined;
   /** What X granted, maybe less than was asked. Empty: X did not say. */
   readonly scope: readonly string[];
 }
@@ -76,6 +78,7 @@ export function createXOAuth(options: XOAuthOptions): XOAuth {
     accessToken: response.access_token,
     refreshToken: response.refresh_token ?? null,
     expiresAt: askedAt + (response.expires_in ?? defaultLifetimeSeconds) * 1000,
+    lifetimeMs: (response.expires_in ?? defaultLifetimeSeconds) * 1000,
     scope: response.scope?.split(' ').filter(Boolean) ?? [],
   });
   return {
