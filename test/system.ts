@@ -100,6 +100,7 @@ export interface Answer<T> {
 /** Connects a user of the simulator at the API of `url`, as a script would. */
 export async function connect(url: string, simulator: Simulator, user?: string): Promise<Session> {
   const begun = await fetch(`${url}/startAuth`, { headers: { accept: 'application/json' } });
+  if (begun.status !== 200) throw new Error(`sign-in failed: ${begun.status} ${await begun.text()}`);
   const cookie = begun.headers
     .getSetCookie()
     .map((line) => line.split(';')[0])

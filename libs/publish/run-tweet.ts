@@ -8,11 +8,10 @@ import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
 import { sendTweet } from './send-tweet.ts';
 import { settle } from './settle.ts';
 import { itemsOfPost } from './tweet-draft.ts';
+import { lastsLongEnough } from './upload-item.ts';
 
 /** The most often that a step may be begun without being passed: after that the job is poison. */
 export const maxStarts = 3;
-/** Media that X forgets sooner than this is uploaded again before the post is sent. */
-const mediaMustLastMs = 15 * 60_000;
 /** A slot missed by more than this is not made up for. */
 const latestMs = 6 * 60 * 60_000;
 
@@ -156,8 +155,8 @@ async function mediaNeedsUpload(
   now: number,
 ): Promise<boolean> {
   const stale = itemsOfPost(job, order, job.cursor).filter((index) => {
-    const upload = job.media[index]?.upload;
-    return !upload || (upload.expiresAt !== null && upload.expiresAt < now + mediaMustLastMs);
+    const item = job.media[index];
+    return !item || !lastsLongEnough(item, now);
   });
   if (stale.length === 0) return false;
   const moved = await deps.jobs.move(job.id, 'mediaAgain', {

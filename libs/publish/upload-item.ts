@@ -1,4 +1,4 @@
-import type { PreparedItem, UploadState } from '#libs/jobs/job.ts';
+import type { MediaItem, PreparedItem, UploadState } from '#libs/jobs/job.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { segmentBytesFor } from '#libs/x-api/limits.ts';
 import type { XMediaStatus } from '#libs/x-api/x-api.ts';
@@ -10,19 +10,17 @@ import { callX } from './x-call.ts';
 
 /** X's processing may take this long in all. */
 const processingMostMs = 10 * 60_000;
-/** An upload that X forgets sooner is begun anew. */
-const mustLastMs = 15 * 60_000;
+const minute = 60_000;
 
 /** Brings prepared bytes to X: initialize, append, finalize, status. Answers when to come back while X processes. */
 export async function uploadItem(deps: PublishDeps, run: ItemRun): Promise<RunResult> {
   const { prepared } = run.item;
   if (!prepared) throw new TypeError('nothing is prepared');
   const now = (deps.now ?? Date.now)();
-  let upload = run.item.upload;
+  let { upload } = run.item;
   // What X has failed or lost once is not taken from memory again.
   if (!upload && run.item.reuploads === 0 && (await useKnownMedia(deps, run, prepared))) return null;
-  if (!upload || (upload.expiresAt !== null && upload.expiresAt < now + mustLastMs))
-    upload = await beginUpload(deps, run, prepared);
+  if (!upload || !lastsLongEnough(run.item, now)) upload = await beginUpload(deps, run, prepared);
   if (!upload.finalized) {
     const startedAt = performance.now();
     await sendSegments(deps, run, prepared, upload);
@@ -43,11 +41,21 @@ export async function uploadItem(deps: PublishDeps, run: ItemRun): Promise<RunRe
   return await judgeStatus(deps, run, status);
 }
 
+/**
+ * Whether X keeps an item for as long as it takes to post it. X says a day; where it gives less than we want even
+ * to a new upload, asking once more would never end.
+ */
+export function lastsLongEnough({ upload, reuploads }: MediaItem, now: number): boolean {
+  const mustLastMs = reuploads > 0 ? minute : 15 * minute;
+  return upload !== null && (upload.expiresAt === null || upload.expiresAt >= now + mustLastMs);
+}
+
 const about = ({ jobId, accountId, signal }: ItemRun) => ({ jobId, accountId, signal });
 
 async function beginUpload(deps: PublishDeps, run: ItemRun, prepared: PreparedItem): Promise<UploadState> {
   const upload = await initializeUpload(deps, run, prepared);
-  await run.save({ stage: 'uploading', progress: 0, upload });
+  const reuploads = run.item.reuploads + (run.item.upload ? 1 : 0);
+  await run.save({ stage: 'uploading', progress: 0, upload, reuploads });
   return upload;
 }
 

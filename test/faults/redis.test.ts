@@ -1,11 +1,10 @@
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pass } from 'node:timers/promises';
-import sharp from 'sharp';
 import { describe, expect, it, vi } from 'vitest';
 import { connectRedis } from '#libs/redis/connect.ts';
 import { startRedisRelay } from '../redis-relay.ts';
-import { ask, create, look, type Rig, settled, startRig, timeline } from './rig.ts';
+import { ask, create, look, onePicture, type Rig, settled, startRig, timeline } from './rig.ts';
 
 const beginSend = '"to":"sending"';
 
@@ -176,8 +175,3 @@ async function setRedis(rig: Rig, name: string, value: string): Promise<void> {
   await using redis = await connectRedis(rig.redis.url, 'wait');
   await redis.config('SET', name, value);
 }
-
-const onePicture = () =>
-  sharp({ create: { width: 64, height: 64, channels: 3, background: '#336699' } })
-    .png()
-    .toBuffer();

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pass } from 'node:timers/promises';
+import sharp from 'sharp';
 import { expect } from 'vitest';
 import type { SimulatorOptions } from '#apps/x-simulator/settings.ts';
 import type { JobView } from '#libs/jobs/job-view.ts';
@@ -141,3 +142,8 @@ export async function settled(rig: Rig, asked: Asked): Promise<JobView> {
   expect(brokenPromises(job, asked.marks, rig.simulator.state.tweets.all)).toEqual([]);
   return job;
 }
+
+export const onePicture = (): Promise<Buffer> =>
+  sharp({ create: { width: 64, height: 64, channels: 3, background: '#336699' } })
+    .png()
+    .toBuffer();
