@@ -83,7 +83,9 @@ export function createAccountAnswers(deps: AccountDeps) {
   /** `DELETE /tweets/{tweet_id}`. */
   async function deleteTweet(caller: Caller, tweetId: string) {
     if (!/^\d{1,19}$/.test(tweetId))
-      throw new ProblemError('bad_request', 'tweet_id: Must be the digits at the end of the post’s URL.');
+      throw new ProblemError('bad_request', 'tweet_id: Must be the digits at the end of the post’s URL.', {
+        errors: [{ field: 'tweet_id', message: 'Must be the digits at the end of the post’s URL.' }],
+      });
     const token = await vaultToken(caller);
     try {
       await deps.x.deleteTweet(tweetId, { token }).catch(async (error: unknown) => {

@@ -93,7 +93,18 @@ function securityHeaders(publicUrl: string) {
 async function refusePathTricks(ctx: Context, next: () => Promise<unknown>): Promise<void> {
   if (/^\/\/|%2f|%5c|%00|;|\\|\/\.\.?(\/|$)/i.test(ctx.path))
     throw new ProblemError('not_found', 'There is nothing at this address.');
+  if (!isDecodable(ctx.path) || !isDecodable(ctx.querystring))
+    throw new ProblemError('bad_request', 'The address has a % that is not followed by what it stands for.');
   await next();
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function postingRoutes(deps: AppDeps): Router {

@@ -8,6 +8,7 @@ import type { MoveName } from '#libs/jobs/moves.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
+import { UnsealError } from '#libs/sealing/sealing.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
 export interface JobsDeps {
@@ -30,7 +31,17 @@ const keepAliveMs = 15_000;
 export function createJobAnswers(deps: JobsDeps) {
   const now = deps.now ?? Date.now;
   const view = (job: Job, options: ViewOptions = {}): JobView =>
-    renderJob(job, deps.jobs.openOrder(job), { publicUrl: deps.publicUrl, now: now(), ...options });
+    renderJob(job, shownOrder(job), { publicUrl: deps.publicUrl, now: now(), ...options });
+
+  /** An order whose key is gone shows no text; everything else of its job is still told. */
+  function shownOrder(job: Job): Pick<Order, 'posts'> {
+    try {
+      return deps.jobs.openOrder(job);
+    } catch (error) {
+      if (error instanceof UnsealError) return { posts: [{ text: null, media: [], altTexts: [] }] };
+      throw error;
+    }
+  }
 
   /** The caller's own job. @throws {ProblemError} not_found, also for a job of another account */
   async function ownJob(caller: Caller, jobId: string): Promise<Job> {
@@ -94,7 +105,10 @@ export function createJobAnswers(deps: JobsDeps) {
         const shown = view(job);
         if (query.status !== undefined && shown.status !== query.status) continue;
         if (found.length === query.limit)
-          return { jobs: found.map(({ shown: one }) => summarize(one)), next_cursor: String(found.at(-1)?.sequence) };
+          return {
+            jobs: found.map(({ shown: one }) => summarize(one)),
+            next_cursor: String(found.at(-1)?.sequence),
+          };
         found.push({ shown, sequence: job.sequence });
       }
     }
@@ -167,7 +181,7 @@ export function createJobAnswers(deps: JobsDeps) {
 
   return {
     view,
-    postsOf: (job: Job) => deps.jobs.openOrder(job).posts.length,
+    postsOf: (job: Job) => shownOrder(job).posts.length,
     isInWork: (job: Job) => !hasEnded(job.state),
     ownJob,
     settled,

@@ -33,6 +33,9 @@ export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
       if (bytes > mostBytes) throw tooLarge();
       chunks.push(chunk);
     }
+  } catch (cause) {
+    if (cause instanceof ProblemError) throw cause;
+    throw new ProblemError('bad_request', 'The body broke off.', { cause });
   } finally {
     clearTimeout(slow);
   }

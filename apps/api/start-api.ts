@@ -24,6 +24,7 @@ import { usualPrices } from '#libs/x-api/limits.ts';
 import { createXOAuth } from '#libs/x-api/oauth.ts';
 import { createAccountAnswers } from './account.ts';
 import { createApp } from './app.ts';
+import { answerBrokenRequests } from './broken-request.ts';
 import { createJobAnswers } from './jobs.ts';
 import { createMediaUploads } from './media.ts';
 import { createOperation } from './operate.ts';
@@ -138,6 +139,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     },
   });
   server.on('request', app.callback());
+  answerBrokenRequests(server, publicUrl);
   // Disposed of in reverse: waits are answered first, then connections end, then what they needed.
   stack.defer(() => closeServer(server));
   stack.defer(() => stopping.abort());
@@ -152,6 +154,8 @@ function createHttpServer(): Server {
   const server = createServer({
     maxHeaderSize: 16_384,
     requireHostHeader: true,
+    // How often the time for headers is looked at: by default it ends up to 30 seconds late.
+    connectionsCheckingInterval: 2000,
     rejectNonStandardBodyWrites: true,
   });
   server.headersTimeout = 10_000;

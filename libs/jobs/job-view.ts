@@ -26,11 +26,12 @@ interface ViewContext {
   readonly duplicateOfRecent?: boolean;
 }
 
+const shownCharacters = 400;
 /** Texts in an answer are cut to this many bytes of JSON: with all of them the whole object stays below 4 kB. */
 const shownBytes = { text: 800, message: 600, detail: 500, note: 120 };
 
 /** A record as its account may see it. */
-export function renderJob(job: Job, order: Order, context: ViewContext) {
+export function renderJob(job: Job, order: Pick<Order, 'posts'>, context: ViewContext) {
   const situation = judge(job, context.now);
   const urlOf = (id: string | null) => (id === null ? null : `https://x.com/${job.username}/status/${id}`);
   const first = job.tweets[0];
@@ -42,6 +43,7 @@ export function renderJob(job: Job, order: Order, context: ViewContext) {
     retryable: problemKinds[job.error.code].retryable,
     action_required: problemKinds[job.error.code].action,
   };
+  const text = cut(order.posts[0].text ?? '', shownBytes.text, shownCharacters);
   return {
     job_id: job.id,
     status: situation.status,
@@ -49,14 +51,14 @@ export function renderJob(job: Job, order: Order, context: ViewContext) {
     progress: progressOf(job),
     message: cut(describeJob(job, situation, context.now), shownBytes.message) + remedy,
     status_url: `${context.publicUrl}/jobs/${job.id}`,
-    next_check_seconds: nextCheckSeconds(situation, context.now),
+    next_check_seconds: nextCheckSeconds(situation, job.publishAt, context.now),
     created_at: toIso(job.acceptedAt),
     updated_at: toIso(job.updatedAt),
     publish_at: job.publishAt === null ? null : toIso(job.publishAt),
     retry_at: situation.retryAt === null ? null : toIso(situation.retryAt),
     attempts: job.fence,
     tweet_id: first?.id ?? null,
-    tweet_text: cut(order.posts[0].text ?? '', shownBytes.text) || null,
+    tweet_text: text || null,
     tweet_url: urlOf(first?.id ?? null),
     tweets: job.tweets.map((tweet, index) => ({ index, tweet_id: tweet.id, tweet_url: urlOf(tweet.id) })),
     media: job.media.map((item, index) => renderItem(item, index)),
@@ -163,11 +165,16 @@ function progressOf(job: Job): number {
   return Math.round(job.state === 'accepted' ? media : Math.max(media, 95));
 }
 
-function nextCheckSeconds({ status, retryAt }: Situation, now: number): number | null {
+function nextCheckSeconds(
+  { status, retryAt }: Situation,
+  publishAt: number | null,
+  now: number,
+): number | null {
   const ended: readonly string[] = ['published', 'failed', 'canceled', 'unconfirmed'] satisfies JobState[];
   if (ended.includes(status)) return null;
-  if (status === 'scheduled') return 60;
-  if (status === 'waiting') return Math.min(60, Math.max(5, Math.ceil(((retryAt ?? now) - now) / 1000)));
+  const until = (at: number | null) => Math.min(60, Math.max(5, Math.ceil(((at ?? now) - now) / 1000)));
+  if (status === 'scheduled') return until(publishAt);
+  if (status === 'waiting') return until(retryAt);
   return status === 'confirming' ? 10 : 3;
 }
 
@@ -176,12 +183,16 @@ export const isOver = (job: Job): boolean => hasEnded(job.state);
 
 const toIso = (epochMs: number): string => new Date(epochMs).toISOString();
 
-function cut(text: string, mostBytes: number): string {
+/** Its beginning and an ellipsis, where it is longer than this. */
+function cut(text: string, mostBytes: number, mostCharacters = mostBytes): string {
   let bytes = 0;
+  let characters = 0;
   let shown = '';
   for (const character of text) {
     bytes += Buffer.byteLength(JSON.stringify(character)) - 2;
-    if (bytes > mostBytes) return `${shown}…`;
+    characters += 1;
+    if (bytes > mostBytes || characters > mostCharacters)
+      return `${[...shown].slice(0, mostCharacters - 1).join('')}…`;
     shown += character;
   }
   return text;
