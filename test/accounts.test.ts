@@ -187,6 +187,16 @@ describe('the scope that X granted', () => {
   });
 });
 
+it('a job whose order no key opens any more is still shown, without its text', async () => {
+  const session = await system.connect('sandbox_cleo');
+  const job = await session.post({ text: 'Sealed with a key that is lost' });
+  const order = (await vault.redis.hget(`job:${job.job_id}`, 'order')) ?? '';
+  await vault.redis.hset(`job:${job.job_id}`, { order: order.replace('.k1.', '.lost.') });
+  const shown = await session.request('GET', `/jobs/${job.job_id}`);
+  expect(shown.body).toMatchObject({ status: 'published', tweet_id: job.tweet_id, tweet_text: null });
+  expect((await session.request('GET', '/jobs')).status).toBe(200);
+});
+
 const publicUrl = () => `http://localhost:${new URL(system.url).port}`;
 
 /** Media of scheduled posts is fetched at once, and then waits for its time. */
