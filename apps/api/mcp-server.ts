@@ -34,7 +34,8 @@ function callerOf(authInfo: AuthInfo | undefined): Caller {
   return { accountId: extra.accountId, clientId, scope: scopes, audience: 'mcp' };
 }
 
-interface ServerParts {
+/** What all servers of a process share. */
+export interface ServerParts {
   readonly deps: ServerDeps;
   readonly version: string;
   readonly tools: readonly Tool[];

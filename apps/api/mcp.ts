@@ -8,7 +8,7 @@ import { identifyCaller } from './caller.ts';
 import { readJsonBody } from './json-body.ts';
 import { createToolActs } from './mcp-calls.ts';
 import { checkHostAndOrigin, mcpDoor, resourceMetadata, resourceMetadataUrl } from './mcp-guard.ts';
-import { authOf, createServer, type ServerDeps } from './mcp-server.ts';
+import { authOf, createServer, type ServerDeps, type ServerParts } from './mcp-server.ts';
 import { createTools, scopeNeeded } from './mcp-tools.ts';
 import { apiVersion } from './openapi.ts';
 import type { Caller, SignIn } from './sign-in/sign-in.ts';
@@ -22,10 +22,15 @@ export interface McpDeps extends ServerDeps {
 /** `POST /mcp`: Model Context Protocol over Streamable HTTP, 2026-07-28 and the handshake of 2025, without sessions. */
 export function mcpRoutes(deps: McpDeps): Router {
   const { publicUrl } = deps;
-  const parts = { deps, version: apiVersion(), tools: createTools(), acts: createToolActs(deps) };
-  const handler = createMcpHandler(({ authInfo }) => createServer(parts, authInfo), {
-    onerror: (err) => deps.log.debug({ err }, 'A message at /mcp was not understood'),
-  });
+  // Made when somebody comes: the tools are read from openapi.yaml, and a start need not wait for that.
+  let parts: ServerParts | undefined;
+  const handler = createMcpHandler(
+    ({ authInfo }) => {
+      parts ??= { deps, version: apiVersion(), tools: createTools(), acts: createToolActs(deps) };
+      return createServer(parts, authInfo);
+    },
+    { onerror: (err) => deps.log.debug({ err }, 'A message at /mcp was not understood') },
+  );
   const handle = toNodeHandler(handler, {
     onerror: (err) => deps.log.error({ err }, 'A request at /mcp failed by a fault of this server'),
   });
