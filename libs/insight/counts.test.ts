@@ -87,3 +87,17 @@ it('a worker is alive as long as it gives signs of life, and one that ended is g
   await using _next = await signOfLife({ redis, queues: ['media'] });
   expect(await redis.hlen('count:workers')).toBe(1);
 });
+
+it('a process that ends while Redis is away does not wait for it', async () => {
+  await using away = await startRedisServer();
+  await using lost = await connectRedis(away.url, 'wait');
+  const counts = createCounts({ redis: lost });
+  const sign = await signOfLife({ redis: lost, queues: [] });
+  counts.add('jobs_accepted', []);
+  away.kill('SIGKILL');
+  await away.ended;
+  const startedAt = performance.now();
+  await counts[Symbol.asyncDispose]();
+  await sign[Symbol.asyncDispose]();
+  expect(performance.now() - startedAt).toBeLessThan(5000);
+});

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { bucketOf, type Counted, type CountedName, catalogue, countKey } from './catalogue.ts';
+import { lastWords } from './last-words.ts';
 
 type Labels<Name extends CountedName> = (typeof catalogue)[Name]['labels'] extends readonly []
   ? readonly []
@@ -38,7 +39,7 @@ export function createCounts({ redis, everyMs = 1000 }: { redis: Redis; everyMs?
     const transaction = redis.multi();
     for (const [key, fields] of taken)
       for (const [field, by] of fields) transaction.hincrby(key, field, Math.round(by));
-    // Redis is away or full: these are lost, like those of a crash; keeping them could count them twice.
+    // Refused by Redis these are lost, like those of a crash; keeping them could count them twice.
     await transaction.exec().catch(() => {});
   }
 
@@ -61,8 +62,8 @@ export function createCounts({ redis, everyMs = 1000 }: { redis: Redis; everyMs?
     },
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
-      await flush();
-      await flush();
+      // What a flush that is going on has not taken follows in the next.
+      await lastWords(flush().then(flush));
     },
   };
 }

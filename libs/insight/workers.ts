@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { lastWords } from './last-words.ts';
 import { gauge, type Metric } from './samples.ts';
 
 const key = 'count:workers';
@@ -39,7 +40,7 @@ export async function signOfLife(options: {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
       lag.disable();
-      await redis.hdel(key, id).catch(() => {});
+      await lastWords(redis.hdel(key, id));
     },
   };
 }

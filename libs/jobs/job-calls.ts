@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { lastWords } from '#libs/insight/last-words.ts';
 import { prepareScript } from '#libs/redis/script.ts';
 
 /** The latest calls that are kept of one job: a long video has hundreds of segments. */
@@ -72,7 +73,7 @@ export function createJobCalls({ redis, everyMs = 500 }: { redis: Redis; everyMs
     },
     async [Symbol.asyncDispose]() {
       if (timer) clearTimeout(timer);
-      await flush();
+      await lastWords(flush());
     },
   };
 }
