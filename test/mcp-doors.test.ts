@@ -1,0 +1,47 @@
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { expect, it } from 'vitest';
+import { connectAgent } from './mcp-client.ts';
+import { startSystem } from './system.ts';
+
+const statusOf = async (url: string, init: RequestInit = {}) => (await fetch(url, init)).status;
+
+it('with the HTTP API closed, agents post and people still have their pages', async () => {
+  await using system = await startSystem({
+    environment: { REST_ENABLED: 'false', MCP_DYNAMIC_REGISTRATION: 'true' },
+  });
+  const url = new URL('/mcp', system.url.replace('127.0.0.1', 'localhost'));
+  await using agent = await connectAgent(url, { era: 'legacy' });
+  const result = await agent.client.callTool({ name: 'post_tweet', arguments: { text: 'By this door' } });
+  expect(result.structuredContent).toMatchObject({ status: 'published' });
+  expect(await statusOf(`${system.url}/postTweet`, { method: 'POST' })).toBe(404);
+  expect(await statusOf(`${system.url}/me`)).toBe(404);
+  expect(await statusOf(`${system.url}/openapi.json`)).toBe(404);
+  expect(await statusOf(`${system.url}/healthz`)).toBe(200);
+  expect(await statusOf(`${system.url}/`, { headers: { accept: 'text/html' } })).toBe(200);
+});
+
+it('with MCP closed, there is nothing at /mcp and nobody gets a token for it', async () => {
+  await using system = await startSystem({ environment: { MCP_ENABLED: 'off' } });
+  const session = await system.connect();
+  expect((await session.request('GET', '/me')).status).toBe(200);
+  for (const path of [
+    '/mcp',
+    '/.well-known/oauth-protected-resource',
+    '/.well-known/oauth-protected-resource/mcp',
+  ])
+    expect(await statusOf(system.url + path)).toBe(404);
+  expect(await statusOf(`${system.url}/oauth/register`, { method: 'POST' })).toBe(404);
+});
+
+it('clients register themselves only where that is switched on, and other host names are refused', async () => {
+  await using system = await startSystem();
+  expect(await statusOf(`${system.url}/oauth/register`, { method: 'POST' })).toBe(404);
+  const asked = request(`${system.url}/mcp`, {
+    method: 'POST',
+    headers: { host: 'rebound.example:5000' },
+  }).end();
+  const [answer] = await once(asked, 'response');
+  expect(answer.statusCode).toBe(403);
+  answer.resume();
+});
