@@ -1,0 +1,227 @@
+import { setTimeout as pass } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startWorker } from '#apps/worker/start-worker.ts';
+import { answer } from '#apps/x-simulator/fault.ts';
+import type { JobView } from '#libs/jobs/job-view.ts';
+import { validatingFetch } from './openapi-fetch.ts';
+import { quickTimings } from './quick-timings.ts';
+import { type Session, type System, startSystem } from './system.ts';
+
+interface Page {
+  readonly jobs: readonly Pick<JobView, 'job_id' | 'status' | 'message'>[];
+  readonly next_cursor: string | null;
+}
+interface Problem {
+  readonly code: string;
+  readonly errors?: readonly { readonly field: string }[];
+}
+
+const create = 'POST /2/tweets';
+let system: System;
+beforeAll(async () => {
+  system = await startSystem({
+    timings: quickTimings,
+    environment: { RESEND_POLICY: 'never', CONFIRM_AFTER_MS: '500' },
+  });
+});
+afterAll(() => system[Symbol.asyncDispose]());
+
+const tweetsOf = (session: Session) => system.simulator.state.tweets.existing(session.account.id);
+const tomorrow = () => new Date(Date.now() + 86_400_000).toISOString();
+const accept = async (session: Session, body: object): Promise<JobView> =>
+  (await session.request('POST', '/postTweet', body)).body;
+
+describe('a job whose outcome nobody knows', () => {
+  /** X neither creates the post nor says so. */
+  async function unconfirmed(session: Session, text: string): Promise<string> {
+    system.simulator.faults.next(create, answer(500));
+    const job = await session.post({ text });
+    expect(job).toMatchObject({
+      status: 'unconfirmed',
+      next_check_seconds: null,
+      error: { action_required: 'check_x' },
+    });
+    return job.job_id;
+  }
+  const resolve = (session: Session, jobId: string, outcome: string) =>
+    session.request<JobView & Problem>('POST', `/jobs/${jobId}/resolve`, { outcome });
+
+  it('is published when its user says that the post is there', async () => {
+    const session = await system.connect('sandbox_ada');
+    const jobId = await unconfirmed(session, 'It is there');
+    const settled = await resolve(session, jobId, 'posted');
+    expect(settled.status).toBe(200);
+    expect(settled.body).toMatchObject({ status: 'published', tweet_id: null, tweet_url: null, error: null });
+    expect(await resolve(session, jobId, 'resend')).toMatchObject({
+      status: 409,
+      body: { code: 'not_unconfirmed' },
+    });
+    expect(tweetsOf(session)).toEqual([]);
+  });
+
+  it('has failed when its user says that it is not', async () => {
+    const session = await system.connect('sandbox_ada');
+    const settled = await resolve(session, await unconfirmed(session, 'It is not'), 'not_posted');
+    expect(settled.body).toMatchObject({ status: 'failed', tweets: [] });
+    expect(settled.body.message).toContain('Nothing was posted.');
+  });
+
+  it('is sent again when its user wants that, once', async () => {
+    const session = await system.connect('sandbox_ada');
+    const jobId = await unconfirmed(session, 'Send it again');
+    const again = await resolve(session, jobId, 'resend');
+    expect(again.status).toBe(200);
+    expect(await session.ended(jobId)).toMatchObject({ status: 'published', attempts: 2 });
+    expect(tweetsOf(session).map(({ text }) => text)).toEqual(['Send it again']);
+  });
+
+  it('is not settled by another word, nor by another account', async () => {
+    const ada = await system.connect('sandbox_ada');
+    const ben = await system.connect('sandbox_ben');
+    const jobId = await unconfirmed(ada, 'Of Ada');
+    expect(await resolve(ada, jobId, 'perhaps')).toMatchObject({
+      status: 400,
+      body: { code: 'bad_request', errors: [{ field: 'outcome' }] },
+    });
+    expect(await resolve(ben, jobId, 'posted')).toMatchObject({ status: 404, body: { code: 'not_found' } });
+    expect((await ada.request('GET', `/jobs/${jobId}`)).body.status).toBe('unconfirmed');
+  });
+});
+
+describe('GET /jobs', () => {
+  const list = async (session: Session, query: Record<string, string> = {}): Promise<Page> =>
+    (await session.request<Page>('GET', `/jobs?${new URLSearchParams(query)}`)).body;
+
+  async function everyPage(session: Session, query: Record<string, string>, between = async () => {}) {
+    const pages: Page[] = [await list(session, query)];
+    for (let cursor = pages[0]?.next_cursor; cursor; cursor = pages.at(-1)?.next_cursor) {
+      await between();
+      pages.push(await list(session, { ...query, cursor }));
+    }
+    return pages;
+  }
+
+  it('shows every job of the account once, newest first, while more come in', async () => {
+    const session = await system.connect('sandbox_ben');
+    const ids: string[] = [];
+    for (let count = 0; count < 9; count++)
+      ids.unshift((await accept(session, { text: `Entry ${count}`, publish_at: tomorrow() })).job_id);
+    const pages = await everyPage(session, { limit: '3' }, async () => {
+      await accept(session, { text: `Later ${Math.random()}`, publish_at: tomorrow() });
+    });
+    // The last full page says that there is no other.
+    expect(pages.map(({ jobs }) => jobs.length)).toEqual([3, 3, 3]);
+    expect(pages.flatMap(({ jobs }) => jobs.map(({ job_id }) => job_id))).toEqual(ids);
+
+    for (const jobId of ids.slice(0, 4)) await session.request('POST', `/jobs/${jobId}/cancel`);
+    const canceled = await everyPage(session, { limit: '1', status: 'canceled' });
+    expect(canceled.flatMap(({ jobs }) => jobs)).toMatchObject(
+      ids.slice(0, 4).map((job_id) => ({ job_id, status: 'canceled' })),
+    );
+    expect((await list(session, { status: 'published' })).jobs).toEqual([]);
+    const other = await system.connect('sandbox_cleo');
+    expect(await list(other)).toEqual({ jobs: [], next_cursor: null });
+  });
+
+  it('names a wrong parameter', async () => {
+    const session = await system.connect('sandbox_cleo');
+    for (const [query, field] of [
+      ['status=done', 'status'],
+      ['limit=0', 'limit'],
+      ['limit=101', 'limit'],
+      ['limit=1&limit=2', 'limit'],
+      ['cursor=x', 'cursor'],
+    ]) {
+      const refused = await session.request<Problem>('GET', `/jobs?${query}`);
+      expect([query, refused.status, refused.body.errors?.map((error) => error.field)]).toEqual([
+        query,
+        400,
+        [field],
+      ]);
+    }
+    const { status, body } = await session.request<Problem>('GET', '/jobs?status=done&limit=x');
+    expect([status, body.errors?.length]).toEqual([400, 2]);
+  });
+});
+
+describe('GET /jobs/{job_id}/events', () => {
+  interface Stream {
+    readonly status: number;
+    readonly events: { id: string; job: JobView }[];
+    /** Resolves when the server ends the stream. */
+    readonly ended: Promise<void>;
+  }
+
+  async function follow(session: Session, jobId: string, lastEventId?: string): Promise<Stream> {
+    const answered = await validatingFetch(system.url)(`/jobs/${jobId}/events`, {
+      headers: {
+        authorization: `Bearer ${session.accessToken}`,
+        ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
+      },
+    });
+    const events: Stream['events'] = [];
+    const read = async () => {
+      let pending = '';
+      for await (const chunk of answered.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+        const blocks = (pending + chunk).split('\n\n');
+        pending = blocks.pop() ?? '';
+        for (const block of blocks) {
+          const [, id = '', data = ''] = /^id: (.*)\nevent: job\ndata: (.*)$/.exec(block) ?? [];
+          if (data) events.push({ id, job: JSON.parse(data) as JobView });
+        }
+      }
+    };
+    return { status: answered.status, events, ended: read() };
+  }
+
+  it('tell each change and end with the end; who has seen the end is told that there is nothing more', async () => {
+    const session = await system.connect('sandbox_ada');
+    const { job_id } = await accept(session, {
+      text: 'Followed',
+      publish_at: new Date(Date.now() + 2000).toISOString(),
+    });
+    const stream = await follow(session, job_id);
+    await stream.ended;
+    const statuses = stream.events.map(({ job }) => job.status);
+    expect([statuses[0], statuses.at(-1)]).toEqual(['scheduled', 'published']);
+    expect(stream.events.every(({ job }) => job.job_id === job_id)).toBe(true);
+    const last = stream.events.at(-1);
+    expect(last?.job.tweet_url).toContain('/status/');
+    const again = await follow(session, job_id, last?.id);
+    expect([again.status, again.events]).toEqual([204, []]);
+    const late = await follow(session, job_id, stream.events[0]?.id);
+    await late.ended;
+    expect(late.events.map(({ job }) => job.status)).toEqual(['published']);
+  });
+
+  it('are for the own account alone', async () => {
+    const { job_id } = await accept(await system.connect('sandbox_ada'), {
+      text: 'Private',
+      publish_at: tomorrow(),
+    });
+    const stream = await follow(await system.connect('sandbox_ben'), job_id);
+    await stream.ended;
+    expect([stream.status, stream.events]).toEqual([404, []]);
+  });
+});
+
+describe('expires_at', () => {
+  it('that passes while no worker comes ends the job, and nothing is posted', async () => {
+    await using idle = await startSystem({ workers: 0 });
+    const session = await idle.connect();
+    const expires_at = new Date(Date.now() + 1500).toISOString();
+    const job = await accept(session, { text: 'Only now', expires_at });
+    const inTime = await accept(session, { text: 'Any time' });
+    await pass(Date.parse(expires_at) - Date.now() + 50);
+    await using _worker = await startWorker(idle.config, idle.log, quickTimings);
+    expect(await session.ended(job.job_id)).toMatchObject({
+      status: 'failed',
+      attempts: 0,
+      error: { code: 'expired' },
+    });
+    expect((await session.ended(inTime.job_id)).status).toBe('published');
+    expect(idle.simulator.state.tweets.existing(session.account.id).map(({ text }) => text)).toEqual([
+      'Any time',
+    ]);
+  });
+});
