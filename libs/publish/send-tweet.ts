@@ -33,7 +33,7 @@ export async function sendTweet(
 ): Promise<SendResult> {
   const token = await deps.vault.accessToken(job.accountId, {
     minValidMs: tokenMustLastMs,
-    rejected: run.rejectedToken,
+    rejected: run.rejectedToken ?? (await tokenInDoubt(deps, job)),
   });
   await passGate(deps, job.accountId, 'create_tweet');
   run.signal.throwIfAborted();
@@ -63,4 +63,12 @@ export async function sendTweet(
   await recordOutcome(deps, attempt, order, verdict);
   await learn();
   return verdict.kind === 'token' ? { verdict, rejectedToken: token } : { verdict };
+}
+
+/**
+ * An earlier run got a 401, and died or gave up before it said that the token was renewed: the stored one may still
+ * be the one that X refused, and a second 401 would end the job.
+ */
+async function tokenInDoubt(deps: PublishDeps, job: Job): Promise<string | undefined> {
+  return job.renewedToken ? await deps.vault.accessToken(job.accountId, { minValidMs: 1 }) : undefined;
 }
