@@ -71,9 +71,11 @@ export function createJobAnswers(deps: JobsDeps) {
       onChange,
     }: { waitSeconds: number; gone: AbortSignal; onChange?: (job: Job) => void },
   ): Promise<Job> {
-    const signal = AbortSignal.any([AbortSignal.timeout(waitSeconds * 1000), gone, deps.stopping]);
-    const job =
-      waitSeconds > 0 ? await deps.changes.settled(jobId, signal, onChange) : await deps.jobs.find(jobId);
+    const wait = () => {
+      const signal = AbortSignal.any([AbortSignal.timeout(waitSeconds * 1000), gone, deps.stopping]);
+      return deps.changes.settled(jobId, signal, onChange);
+    };
+    const job = await (waitSeconds > 0 ? wait() : deps.jobs.find(jobId));
     if (!job) throw new ProblemError('not_found', 'There is no such job.');
     return job;
   }

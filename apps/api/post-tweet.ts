@@ -73,7 +73,8 @@ export async function acceptPost(
     case 'too_many':
       throw tooManyOpen(outcome.openJobs);
     case 'accepted':
-      await wake(deps, outcome.jobId, order, outcome.openJobs);
+      // Not waited for: the post is safe, and its answer is made meanwhile.
+      void wake(deps, outcome.jobId, order, outcome.openJobs);
   }
   return {
     jobId: outcome.jobId,
