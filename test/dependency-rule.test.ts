@@ -74,6 +74,7 @@ const partly: Readonly<Record<string, readonly string[]>> = {
     'libs/x-api/limits.ts',
     'libs/x-api/weighted-length.ts',
     'libs/x-api/find-links.ts',
+    'libs/x-api/count-cashtags.ts',
   ],
   'libs/jobs -> libs/redis': ['libs/redis/script.ts'],
   'libs/publish -> libs/redis': ['libs/redis/script.ts'],

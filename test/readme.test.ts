@@ -7,7 +7,7 @@ const read = (file: string) => readFile(join(root, file), 'utf8');
 
 /** The variables that the processes know, from the one place that reads them. */
 async function knownVariables(): Promise<string[]> {
-  const source = await read('libs/config/config.ts');
+  const source = await read('libs/config/environment.ts');
   const schema = /const Environment = z\.object\(\{([\s\S]*?)\n\}\);/.exec(source)?.[1] ?? '';
   return [...schema.matchAll(/^ {2}([A-Z_]+):/gm)].flatMap(([, name]) => name ?? []).sort();
 }
