@@ -45,3 +45,43 @@ it('clients register themselves only where that is switched on, and other host n
   expect(answer.statusCode).toBe(403);
   answer.resume();
 });
+
+it('a server that stops answers the calls that it holds, and ends streams that only listen', async () => {
+  await using system = await startSystem({ environment: { MCP_DYNAMIC_REGISTRATION: 'true' } });
+  const url = new URL('/mcp', system.url.replace('127.0.0.1', 'localhost'));
+  await using agent = await connectAgent(url, { era: { pin: '2026-07-28' } });
+  const call = (name: string, args: object) => agent.client.callTool({ name, arguments: { ...args } });
+  const publish_at = new Date(Date.now() + 3_600_000).toISOString();
+  const posted = await call('post_tweet', { text: 'Later', publish_at, wait_seconds: 0 });
+  const { job_id } = posted.structuredContent as { job_id: string };
+  const listening = await fetch(url, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${agent.provider.stored?.access_token}`,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'subscriptions/listen',
+    },
+    body: JSON.stringify({
+      ...{ jsonrpc: '2.0', id: 1, method: 'subscriptions/listen' },
+      params: {
+        notifications: { toolsListChanged: true },
+        _meta: {
+          'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+          'io.modelcontextprotocol/clientCapabilities': {},
+        },
+      },
+    }),
+  });
+  expect(listening.headers.get('content-type')).toContain('text/event-stream');
+  const progress = Promise.withResolvers<void>();
+  const held = agent.client.callTool(
+    { name: 'get_job', arguments: { job_id, wait_seconds: 40 } },
+    { onprogress: () => progress.resolve() },
+  );
+  await progress.promise;
+  const [result, heard] = await Promise.all([held, listening.text(), system.api[Symbol.asyncDispose]()]);
+  expect(result.structuredContent).toMatchObject({ job_id, status: 'scheduled' });
+  expect(heard).toContain('notifications/subscriptions/acknowledged');
+});

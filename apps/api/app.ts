@@ -37,6 +37,8 @@ export interface AppDeps {
   readonly counts: Pick<Counts, 'add'>;
   /** Proxies in front whose X-Forwarded-For is believed; 0: nobody's. */
   readonly trustedProxies: number;
+  /** Aborts when the server stops. */
+  readonly stopping: AbortSignal;
   /** Which front doors are open. Pages for people are there either way. */
   readonly doors: { readonly rest: boolean; readonly mcp: boolean };
   readonly pages: Pick<

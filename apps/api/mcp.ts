@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import Router from '@koa/router';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, ProtocolErrorCode } from '@modelcontextprotocol/server';
@@ -17,7 +18,12 @@ import type { Throttle } from './throttle.ts';
 export interface McpDeps extends ServerDeps {
   readonly signIn: SignIn;
   readonly throttle: Throttle;
+  /** Aborts when the server stops: streams that clients listen at end. */
+  readonly stopping: AbortSignal;
 }
+
+/** How long a server that stops waits for its answers to leave. */
+const partingMs = 500;
 
 /** `POST /mcp`: Model Context Protocol over Streamable HTTP, 2026-07-28 and the handshake of 2025, without sessions. */
 export function mcpRoutes(deps: McpDeps): Router {
@@ -31,6 +37,9 @@ export function mcpRoutes(deps: McpDeps): Router {
     },
     { onerror: (err) => deps.log.debug({ err }, 'A message at /mcp was not understood') },
   );
+  // Calls that are held are answered as things stand; what is open after that is only listening.
+  const closeSoon = () => void delay(partingMs, undefined, { ref: false }).then(() => handler.close());
+  deps.stopping.addEventListener('abort', closeSoon, { once: true });
   const handle = toNodeHandler(handler, {
     onerror: (err) => deps.log.error({ err }, 'A request at /mcp failed by a fault of this server'),
   });

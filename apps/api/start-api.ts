@@ -104,6 +104,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     throttle,
     trustedProxies: config.http.trustedProxies,
     doors: config.doors,
+    stopping: stopping.signal,
     posting: {
       jobs,
       accounts,
