@@ -35,6 +35,8 @@ export function createLog(name: string, level: string): Log {
             .map(([field, value]) => [field, field === 'err' ? describeError(value) : value]),
         ),
     },
+    // Errors are described above; pino's own way would call each of them Object.
+    serializers: { err: (described: unknown) => described },
     timestamp: pino.stdTimeFunctions.isoTime,
   });
 }

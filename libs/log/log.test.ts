@@ -1,0 +1,43 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+
+/** What a process prints that logs this. */
+async function printed(expression: string, level = 'info'): Promise<Record<string, unknown>[]> {
+  const program = `import { createLog } from ${JSON.stringify(join(import.meta.dirname, 'log.ts'))};
+const log = createLog('api', '${level}');
+${expression}`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+it('a line carries the fields of the list and drops every other, so that no secret slips in', async () => {
+  const [line] = await printed(`log.info({ jobId: 'j', token: 'secret', text: 'secret' }, 'Done');`);
+  expect(line).toEqual({ level: 'info', time: expect.any(String), name: 'api', jobId: 'j', msg: 'Done' });
+});
+
+it('an error is told with its name, its causes and its stack, and addresses lose query and password', async () => {
+  const [line] = await printed(`
+const cause = new RangeError('at redis://:secret@host:6379 and https://x.test/callback?code=secret');
+log.warn({ err: new TypeError('went wrong', { cause }) }, 'Failed');`);
+  expect(line).toMatchObject({
+    level: 'warn',
+    err: {
+      type: 'TypeError',
+      message: 'went wrong',
+      stack: expect.stringContaining('TypeError: went wrong'),
+      cause: { type: 'RangeError', message: 'at redis://host:6379 and https://x.test/callback' },
+    },
+  });
+  expect(JSON.stringify(line)).not.toContain('secret');
+});
+
+it('below its level nothing is printed', async () => {
+  expect(await printed(`log.info({}, 'Hello'); log.error({}, 'Help');`, 'error')).toMatchObject([
+    { msg: 'Help' },
+  ]);
+});
