@@ -1,8 +1,16 @@
 import type { Redis } from 'ioredis';
+import { prepareScript } from '#libs/redis/script.ts';
 
 /** Sums are kept in thousandths of a US dollar: whole numbers, which add up exactly. */
 const thousandths = (usd: number): number => Math.round(usd * 1000);
 const keptMs = 400 * 24 * 60 * 60 * 1000;
+
+const bookLua = `#!lua
+for _, key in ipairs(KEYS) do
+  redis.call('INCRBY', key, ARGV[1])
+  redis.call('PEXPIRE', key, ARGV[2])
+end
+return 1`;
 
 export interface Budgets {
   /** US dollars a month; null: no limit. */
@@ -29,15 +37,13 @@ export function createSpend({
   budgets: Budgets;
   now?: () => number;
 }) {
+  const bookScript = prepareScript(redis, bookLua);
   const monthOf = () => new Date(now()).toISOString().slice(0, 7);
   const keyOf = (owner: string) => `spend:${owner}:${monthOf()}`;
 
   /** Books a billed call. Losing a booking costs accuracy, never a post: it is not waited for with anything at stake. */
   async function book(accountId: string, usd: number): Promise<void> {
-    const pipeline = redis.multi();
-    for (const key of [keyOf(accountId), keyOf('all')])
-      pipeline.incrby(key, thousandths(usd)).pexpire(key, keptMs);
-    await pipeline.exec();
+    await bookScript([keyOf(accountId), keyOf('all')], [thousandths(usd), keptMs]);
   }
 
   async function read(accountId: string): Promise<{ accountUsd: number; allUsd: number }> {

@@ -63,6 +63,7 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
     // X's resets are times by its own clock.
     const skew = exchange.date === null ? 0 : Date.now() - exchange.date;
     const tasks: Promise<unknown>[] = [];
+    const open: string[] = [];
     for (const limit of rateLimits) {
       // Each window has a gate of its own: the short one being open says nothing about the long one.
       const key = {
@@ -78,10 +79,11 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
     if (status === 429 && !told)
       tasks.push(close(accountKey(accountId, endpoint), 'back_off', 0, minute, 15 * minute));
     if (status === 402) tasks.push(close(creditsKey, 'back_off', 0, minute, 15 * minute));
-    else if (status !== null && status < 300 && billed.includes(endpoint))
-      tasks.push(close(creditsKey, 'open'));
-    const down = status === null || status >= 500;
-    tasks.push(down ? close(downKey, 'strike', 5, 10_000, 5 * minute) : close(downKey, 'open'));
+    else if (status !== null && status < 300 && billed.includes(endpoint)) open.push(creditsKey);
+    if (status === null || status >= 500) tasks.push(close(downKey, 'strike', 5, 10_000, 5 * minute));
+    else open.push(downKey);
+    // After most answers neither is there, and nothing is written.
+    if (open.length > 0) tasks.push(redis.del(...open));
     await Promise.all(tasks);
   }
 

@@ -5,7 +5,6 @@
 --   remaining T N L  N calls of L are left until T; the answer also ends a probe
 --   back_off 0 A B   refused without a time: closed for A, doubling up to B
 --   strike N A B     a failure: the Nth in a row closes it as back_off does
---   open             an answer that shows that nothing is closed
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local key, mode = KEYS[1], ARGV[1]
@@ -16,10 +15,7 @@ local function back_off(base, most)
   redis.call('HSET', key, 'closed_until', now + math.min(most, base * 2 ^ math.min(closings - 1, 10)))
   redis.call('PEXPIRE', key, day)
 end
-if mode == 'open' then
-  -- Asked about on every answer: nothing is written where nothing is closed.
-  if redis.call('EXISTS', key) == 1 then redis.call('DEL', key) end
-elseif mode == 'until' then
+if mode == 'until' then
   local known = tonumber(redis.call('HGET', key, 'closed_until') or '0')
   redis.call('HSET', key, 'closed_until', math.max(known, first), 'closings', 1)
   redis.call('PEXPIRE', key, math.max(first - now, 0) + day)
