@@ -7,6 +7,7 @@ import { startApi } from '#apps/api/start-api.ts';
 import { answer, rateLimited } from '#apps/x-simulator/fault.ts';
 import { loadConfig } from '#libs/config/config.ts';
 import type { Log } from '#libs/log/log.ts';
+import { connectRedis } from '#libs/redis/connect.ts';
 import { type Session, type System, startSystem } from './system.ts';
 
 const metricsToken = 'a-token-of-the-scraper';
@@ -149,6 +150,17 @@ describe('/metrics', () => {
     expect(await scrape(lonely.url)).toMatch(/^process_resident_memory_bytes \d/m);
   });
 
+  it('shows that Redis has forgotten what it had acknowledged', async () => {
+    await using robbed = await startSystem({ environment: { METRICS_TOKEN: metricsToken } });
+    await using redis = await connectRedis(robbed.redis.url, 'wait');
+    await redis.flushall();
+    await expect
+      .poll(async () => seriesOf(await scrape(robbed.url), 'post_to_x_redis_losses_total'), {
+        timeout: 20_000,
+      })
+      .toBe(1);
+  });
+
   it('has every series that the dashboard and the alerts ask for', async () => {
     const text = await scrape();
     const has = new Set(
@@ -227,6 +239,16 @@ describe('the dashboard of the queues', () => {
       ask('', { headers: { authorization: basic('olga', password) } }, other.url);
     for (let count = 0; count < 20; count++) expect((await guess(String(count))).status).toBe(401);
     expect((await guess(admin.ADMIN_PASSWORD)).status).toBe(429);
+  });
+
+  it('pauses a queue, which the metrics show, and lets it go on', async () => {
+    const session = await system.connect('sandbox_ada');
+    expect((await ask('/api/queues/tweets/pause', { method: 'PUT' })).status).toBe(200);
+    const { body } = await session.request('POST', '/postTweet', { text: 'Held up' });
+    const text = await until('post_to_x_queue_entries{queue="tweets",state="prioritized"}', 1);
+    expect(seriesOf(text, 'post_to_x_queue_entries{queue="tweets",state="active"}')).toBe(0);
+    expect((await ask('/api/queues/tweets/resume', { method: 'PUT' })).status).toBe(200);
+    expect((await session.ended(body.job_id)).status).toBe('published');
   });
 
   it('does nothing that another site sent', async () => {

@@ -25,7 +25,7 @@ export interface Metrics {
 /** Several servers may ask at a time; the deployment is looked at once for all of them. */
 const believedMs = 2000;
 const statuses = ['scheduled', 'queued', 'processing', 'waiting', 'confirming', 'unconfirmed'] as const;
-const entryStates = ['waiting', 'prioritized', 'paused', 'active', 'delayed', 'failed', 'completed'] as const;
+const entryStates = ['waiting', 'prioritized', 'active', 'delayed', 'failed', 'completed'] as const;
 const reasons = ['limit', 'credits', 'x_down', 'storage', 'media_host'] as const;
 
 export function createMetrics(deps: MetricsDeps): Metrics {

@@ -60,7 +60,7 @@ export async function startWorker(
   const redis = stack.use(await connectRedis(config.redisUrl, 'wait'));
   const deps = await createDeps(config, log, redis, stack);
   await replayOutcomes(deps);
-  const trust = stack.use(await watchTrust({ redis, jobs: deps.jobs, dataDir: config.dataDir, log }));
+  const trust = stack.use(await watchTrust({ ...deps, redis, dataDir: config.dataDir, log }));
   stack.use(await signOfLife({ redis, queues: config.worker.queues }));
   const stopping = new AbortController();
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Counts } from '#libs/insight/counts.ts';
 import type { JobStore } from '#libs/jobs/job-store.ts';
 import type { Log } from '#libs/log/log.ts';
 import type { RedisConnection } from '#libs/redis/connect.ts';
@@ -15,6 +16,7 @@ interface TrustOptions {
   readonly redis: RedisConnection;
   readonly jobs: JobStore;
   readonly dataDir: string;
+  readonly counts: Pick<Counts, 'add'>;
   readonly log: Log;
 }
 
@@ -22,13 +24,14 @@ interface TrustOptions {
  * Watches for a Redis that went back in time (an older file restored, a flush, a failover). Sending stops, and every
  * open job is looked for on X before it may be sent: its record may be older than what really happened.
  */
-export async function watchTrust({ redis, jobs, dataDir, log }: TrustOptions): Promise<Trust> {
+export async function watchTrust({ redis, jobs, dataDir, counts, log }: TrustOptions): Promise<Trust> {
   const watch = await createEpochWatch({ redis, file: join(dataDir, 'epoch') });
   let trusted = false;
   async function look(): Promise<void> {
     const { wentBackAt } = await watch.check();
     if (wentBackAt !== null) {
       trusted = false;
+      counts.add('redis_losses', []);
       const count = await jobs.distrust();
       log.error({ count }, 'Redis went back in time: every open post is looked for on X before it is sent');
       await watch.settle(wentBackAt);

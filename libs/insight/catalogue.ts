@@ -45,6 +45,11 @@ export const catalogue = {
     always: [['fetched'], ['uploaded']],
   },
   media_seconds: { help: 'How long the steps of media items took.', labels: ['step'], buckets: stepBuckets },
+  redis_losses: {
+    help: 'Times that Redis was seen to have forgotten what it had acknowledged.',
+    labels: [],
+    always: [[]],
+  },
   refusals: {
     help: 'Requests answered with 429 or 503, by problem.',
     labels: ['status', 'code'],
