@@ -93,6 +93,11 @@ async function parseForm(
       maxFieldsSize: 10_000,
       keepExtensions: false,
       filename: () => 'upload',
+      // Python's requests, for one, names no type; without one the parser takes the part for text and keeps it in memory.
+      onPart: (part, handlePart) => {
+        if (part.name === 'media') part.mimetype ??= 'application/octet-stream';
+        handlePart(part);
+      },
     },
     onError: (error) => {
       const status = 'httpCode' in error ? error.httpCode : undefined;

@@ -12,8 +12,9 @@ const text = z
 const texts = z.array(text, 'Must be an array of strings.');
 const time = z.string('Must be a time as in 2026-11-22T09:00:00Z.');
 const flag = z.boolean('Must be true or false.');
+const link = z.string('The link to the file did not arrive. Attach the file again.');
 const file = z.looseObject(
-  { id: text.optional(), name: text.nullish(), mime_type: text.nullish(), download_link: text },
+  { id: text.optional(), name: text.nullish(), mime_type: text.nullish(), download_link: link },
   'The file did not arrive. Attach it again: it comes as an object with a download_link.',
 );
 
