@@ -1,4 +1,4 @@
-import type { Job, WaitReason } from './job.ts';
+import { itemStages, type Job, type MediaItem, type WaitReason } from './job.ts';
 import type { Situation } from './job-view.ts';
 
 const waits: Record<WaitReason, string> = {
@@ -54,10 +54,18 @@ function describeFailure(job: Job): string {
 
 function describeStage(job: Job, { stage }: Situation): string {
   if (stage === null) return 'The post is in work.';
-  const items = job.media.filter((item) => item.stage === stage);
-  if (stage === 'posting' || items.length === 0) return `${stages[stage]}.`;
-  const percent = Math.round(items.reduce((sum, item) => sum + item.progress, 0) / items.length);
-  const kinds = new Set(items.map((item) => item.prepared?.kind));
-  const what = items.length === 1 && kinds.has('video') ? 'the video' : 'the media';
+  if (stage === 'posting') return `${stages[stage]}.`;
+  const percent = Math.round(
+    job.media.reduce((sum, item) => sum + percentOf(item, stage), 0) / job.media.length,
+  );
+  const what = job.media.length === 1 && job.media[0]?.prepared?.kind === 'video' ? 'the video' : 'the media';
   return `${stages[stage].replace('the media', what)} (${percent}%).`;
+}
+
+/** How far an item is with a stage: an item that is beyond it counts as done, so that the sum never falls back. */
+function percentOf(item: MediaItem, stage: MediaItem['stage']): number {
+  if (item.stage === stage) return item.progress;
+  const isPrepared = item.stage === 'waiting' && item.prepared !== null;
+  const reached = itemStages.indexOf(isPrepared ? 'uploading' : item.stage);
+  return reached > itemStages.indexOf(stage) ? 100 : 0;
 }

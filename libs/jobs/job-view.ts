@@ -135,7 +135,9 @@ function judgeOpen(job: Judged, now: number): Situation {
   if (soonest && waiting.length === open.length)
     return { status: 'waiting', stage: null, retryAt: soonest.notBefore, waitReason: soonest.waitReason };
   const stages = ['fetching', 'preparing', 'uploading', 'x_processing'] as const;
-  const stage = stages.find((candidate) => open.some((item) => item.stage === candidate)) ?? null;
+  // Between two stages an item waits for the others; the post is no less in work for that.
+  const between = open.some((item) => item.prepared !== null) ? 'preparing' : null;
+  const stage = stages.find((candidate) => open.some((item) => item.stage === candidate)) ?? between;
   return {
     status: stage === null && job.owner === null ? 'queued' : 'processing',
     stage,
