@@ -5,7 +5,17 @@ import { gauge, type Metric } from './samples.ts';
 const indexKey = 'gates';
 const breakers = { credits: 'gate:app:credits', x_down: 'gate:app:down' } as const;
 /** More accounts than this at a time are not looked at one by one. */
-const mostGates = 5000;
+const mostGates = 2000;
+const lot = 200;
+
+type Gate = Awaited<ReturnType<typeof readGate>>;
+
+async function readGate(redis: Redis, key: string) {
+  const [remaining, limit, resetAt, closedUntil] = await redis.hmget(
+    ...([key, 'remaining', 'limit', 'reset_at', 'closed_until'] as const),
+  );
+  return { key, remaining, limit, resetAt: Number(resetAt ?? 0), closedUntil: Number(closedUntil ?? 0) };
+}
 
 interface Tightest {
   ratio: number;
@@ -15,14 +25,10 @@ interface Tightest {
 /** How much X's limits still allow: for each endpoint the account, or the app, that is closest to its limit. */
 export async function readLimits(redis: Redis, now: number): Promise<Metric[]> {
   const keys = await redis.zrange(indexKey, String(now), '+inf', 'BYSCORE', 'LIMIT', 0, mostGates);
-  const gates = await Promise.all(
-    keys.map(async (key) => {
-      const [remaining, limit, resetAt, closedUntil] = await redis.hmget(
-        ...([key, 'remaining', 'limit', 'reset_at', 'closed_until'] as const),
-      );
-      return { key, remaining, limit, resetAt: Number(resetAt ?? 0), closedUntil: Number(closedUntil ?? 0) };
-    }),
-  );
+  const gates: Gate[] = [];
+  // Some at a time: whoever waits for an answer of this process meanwhile gets it between two lots.
+  for (let start = 0; start < keys.length; start += lot)
+    gates.push(...(await Promise.all(keys.slice(start, start + lot).map((key) => readGate(redis, key)))));
   const found = new Map<string, Tightest>();
   for (const gate of gates) {
     const [, owner = '', endpoint = ''] = gate.key.split(':');

@@ -16,6 +16,7 @@ export interface OpenJobs {
 const openKey = 'jobs:open';
 /** Looking at more than this would be work of its own; these are the ones that are due first. */
 const mostExamined = 2000;
+const lot = 200;
 const fields = ['state', 'publish_at', 'not_before', 'wait_reason', 'owner', 'media'] as const;
 
 /** Looks at the open jobs, those that are due first before others. `now`: epoch ms. */
@@ -27,8 +28,7 @@ export async function lookAtOpenJobs(redis: Redis, now: number): Promise<OpenJob
   ]);
   const byStatus: Record<string, number> = {};
   const waitingByReason: Record<string, number> = {};
-  const jobs = (await Promise.all(listed.map((jobId) => read(redis, jobId)))).filter((job) => job !== null);
-  for (const job of jobs) {
+  for (const job of await readAll(redis, listed)) {
     const { status, waitReason } = judge(job, now);
     byStatus[status] = (byStatus[status] ?? 0) + 1;
     if (status === 'waiting' && waitReason)
@@ -36,6 +36,14 @@ export async function lookAtOpenJobs(redis: Redis, now: number): Promise<OpenJob
   }
   const dueAt = Number(first[1] ?? now);
   return { total, byStatus, waitingByReason, examined: listed.length, overdueMs: Math.max(0, now - dueAt) };
+}
+
+/** Some at a time: whoever waits for an answer of this process meanwhile gets it between two lots. */
+async function readAll(redis: Redis, jobIds: readonly string[]): Promise<Judged[]> {
+  const jobs: (Judged | null)[] = [];
+  for (let start = 0; start < jobIds.length; start += lot)
+    jobs.push(...(await Promise.all(jobIds.slice(start, start + lot).map((jobId) => read(redis, jobId)))));
+  return jobs.filter((job) => job !== null);
 }
 
 async function read(redis: Redis, jobId: string): Promise<Judged | null> {
