@@ -219,3 +219,25 @@ describe('a wrong request', () => {
     expect((await other.request('GET', `/jobs/${body.job_id}`)).status).toBe(404);
   });
 });
+
+it('a token that was given for reading only posts nothing', async () => {
+  const session = await system.connect();
+  const form = new URLSearchParams({
+    grant_type: 'refresh_token',
+    refresh_token: session.refreshToken,
+    client_id: 'post-to-x-direct',
+    scope: 'tweet.read users.read',
+  });
+  const narrowed = await fetch(`${system.url}/oauth/token`, { method: 'POST', body: form });
+  const { access_token: token } = (await narrowed.json()) as { access_token: string };
+  const authorization = { authorization: `Bearer ${token}` };
+  expect((await session.request('GET', '/me', undefined, authorization)).status).toBe(200);
+  const refused = await session.request<{ code: string }>(
+    'POST',
+    '/postTweet',
+    { text: 'Not mine' },
+    authorization,
+  );
+  expect(refused).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+  expect(refused.headers.get('www-authenticate')).toContain('insufficient_scope');
+});

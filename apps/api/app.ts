@@ -5,7 +5,7 @@ import type { Counts } from '#libs/insight/counts.ts';
 import type { Log } from '#libs/log/log.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import type { AccountAnswers } from './account.ts';
-import { identifyCaller } from './caller.ts';
+import { identifyCaller, requireScope } from './caller.ts';
 import { type PagesDeps, pageRoutes } from './home.ts';
 import type { JobAnswers } from './jobs.ts';
 import { readJsonBody } from './json-body.ts';
@@ -113,6 +113,7 @@ function postingRoutes(deps: AppDeps): Router {
   const { signIn, posting, jobs, accounts, media, publicUrl, throttle } = deps;
   const router = new Router();
   const caller = (ctx: Context) => identifyCaller(ctx, { findCaller: signIn.findCaller, throttle });
+  const writer = async (ctx: Context) => requireScope(await caller(ctx), 'tweet.write');
   /** Our own live page has no token: there the browser's session counts too. */
   const follower = async (ctx: Context) =>
     (await identifyPage(ctx, deps.pages.sessions)) ?? (await caller(ctx));
@@ -123,7 +124,7 @@ function postingRoutes(deps: AppDeps): Router {
   );
   if (!deps.doors.rest) return router;
   router.post('/postTweet', async (ctx) => {
-    const who = await caller(ctx);
+    const who = await writer(ctx);
     const key = ctx.get('idempotency-key') || null;
     const accepted = await acceptPost(posting, who, await readJsonBody(ctx.req), key);
     const job = await jobs.settled(ctx, accepted.jobId, accepted.waitSeconds);
@@ -147,14 +148,14 @@ function postingRoutes(deps: AppDeps): Router {
     jobs.send(ctx, jobs.isInWork(job) ? await jobs.settled(ctx, job.id, waitSeconds) : job);
   });
   router.post('/jobs/:jobId/cancel', async (ctx) => {
-    jobs.send(ctx, await jobs.cancel(await caller(ctx), ctx.params.jobId ?? ''));
+    jobs.send(ctx, await jobs.cancel(await writer(ctx), ctx.params.jobId ?? ''));
   });
   router.post('/jobs/:jobId/resolve', async (ctx) => {
-    const who = await caller(ctx);
+    const who = await writer(ctx);
     jobs.send(ctx, await jobs.resolve(who, ctx.params.jobId ?? '', readResolve(await readJsonBody(ctx.req))));
   });
   router.post('/media', async (ctx) => {
-    ctx.body = await media.receive(ctx, await caller(ctx));
+    ctx.body = await media.receive(ctx, requireScope(await caller(ctx), 'media.write'));
     ctx.status = 201;
   });
   router.get('/me', async (ctx) => {
@@ -162,10 +163,10 @@ function postingRoutes(deps: AppDeps): Router {
     ctx.body = await accounts.describe(await caller(ctx));
   });
   router.delete('/me', async (ctx) => {
-    ctx.body = await accounts.disconnect(await caller(ctx));
+    ctx.body = await accounts.disconnect(await writer(ctx));
   });
   router.delete('/tweets/:tweetId', async (ctx) => {
-    ctx.body = await accounts.deleteTweet(await caller(ctx), ctx.params.tweetId ?? '');
+    ctx.body = await accounts.deleteTweet(await writer(ctx), ctx.params.tweetId ?? '');
   });
   return router;
 }

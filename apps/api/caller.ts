@@ -47,6 +47,21 @@ export async function identifyCaller(
   return caller;
 }
 
+/**
+ * Holds the token's own scope against what a call does: a client that asked for less may do less.
+ * @throws {ProblemError} forbidden, with the challenge of RFC 6750 section 3.1
+ */
+export function requireScope(caller: Caller, scope: 'tweet.write' | 'media.write'): Caller {
+  if (caller.scope.length === 0 || caller.scope.includes(scope)) return caller;
+  throw new ProblemError(
+    'forbidden',
+    `This access token was given without the right ${scope}. Sign in again and allow it.`,
+    {
+      headers: { 'WWW-Authenticate': `Bearer error="insufficient_scope", scope="${scope}"` },
+    },
+  );
+}
+
 function challenge(door: Door, error: readonly string[], detail: string): ProblemError {
   const parameters = [...error, ...door.challenge].join(', ');
   return new ProblemError('unauthorized', detail, {

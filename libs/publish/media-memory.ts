@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import type { Job } from '#libs/jobs/job.ts';
+import { mediaOf, type Order } from '#libs/jobs/order.ts';
+import { itemsOfPost } from './tweet-draft.ts';
 
 /** Media that X forgets sooner than this is not used again. */
 const mustLastMs = 30 * 60_000;
@@ -16,6 +19,27 @@ export interface MediaIdentity {
   readonly altText: string | null;
 }
 
+/**
+ * Remembers the media of a post that is surely on X. Not earlier: as long as a post has to be looked for, the key of
+ * its media must be its alone.
+ */
+export async function rememberMediaOf(memory: MediaMemory, job: Job, order: Order): Promise<void> {
+  const items = mediaOf(order);
+  for (const index of itemsOfPost(job, order, job.cursor)) {
+    const { prepared, upload } = job.media[index] ?? {};
+    if (!prepared || !upload || upload.reused || upload.expiresAt === null) continue;
+    const { mediaId, mediaKey, expiresAt } = upload;
+    const { sha256, mediaCategory } = prepared;
+    const identity = {
+      accountId: job.accountId,
+      sha256,
+      mediaCategory,
+      altText: items[index]?.altText ?? null,
+    };
+    await memory.remember(identity, { mediaId, mediaKey, expiresAt });
+  }
+}
+
 /** What X has of an account's media and still keeps, so that the same file is not uploaded twice. */
 export type MediaMemory = ReturnType<typeof createMediaMemory>;
 
@@ -29,10 +53,6 @@ export function createMediaMemory({ redis, now = Date.now }: { redis: Redis; now
     async remember(identity: MediaIdentity, media: KnownMedia): Promise<void> {
       const lifeMs = media.expiresAt - mustLastMs - now();
       if (lifeMs > 0) await redis.set(keyOf(identity), JSON.stringify(media), 'PX', Math.floor(lifeMs));
-    },
-    /** X does not take it (any more). */
-    async forget(identity: MediaIdentity): Promise<void> {
-      await redis.del(keyOf(identity));
     },
   };
 }

@@ -4,6 +4,7 @@ import type { Job } from '#libs/jobs/job.ts';
 import type { MoveFacts, MoveResult } from '#libs/jobs/job-store.ts';
 import type { MoveName } from '#libs/jobs/moves.ts';
 import type { Order } from '#libs/jobs/order.ts';
+import { rememberMediaOf } from './media-memory.ts';
 import { type PlannedMove, planCreated, planOutcome } from './outcome-plan.ts';
 import type { PublishDeps } from './publisher.ts';
 import type { Verdict } from './verdict.ts';
@@ -15,7 +16,10 @@ const spoolAfterMs = 1000;
 /** The kind of outcome that the spool keeps when Redis does not take it: what X has cannot be asked again. */
 export const outcomeKind = 'outcome';
 
-type Deps = Pick<PublishDeps, 'jobs' | 'policy' | 'gate' | 'spool' | 'spend' | 'prices' | 'report' | 'now'>;
+type Deps = Pick<
+  PublishDeps,
+  'jobs' | 'policy' | 'gate' | 'spool' | 'spend' | 'mediaMemory' | 'prices' | 'report' | 'now'
+>;
 
 /** Writes down that X has the present post; the thread goes on, or the job is published. */
 export async function recordCreated(
@@ -40,12 +44,15 @@ export async function recordOutcome(deps: Deps, job: Job, order: Order, verdict:
   await carryOut(deps, job, order, planOutcome(job, order, verdict, context));
 }
 
-/** What X has created it has also charged for. */
+/** What X has created it has also charged for, and its media may be used again. */
 async function carryOut(deps: Deps, job: Job, order: Order, planned: PlannedMove): Promise<MoveResult> {
   const result = await moveWhatever(deps, job, planned);
   const post = order.posts[job.cursor];
-  if (result.done && planned.facts.tweet && post)
+  if (result.done && planned.facts.tweet && post) {
+    // Both are convenience: losing them costs accuracy or an upload, never a post.
     await deps.spend.book(job.accountId, costOfPost(post, deps.prices)).catch(() => {});
+    await rememberMediaOf(deps.mediaMemory, job, order).catch(() => {});
+  }
   return result;
 }
 

@@ -132,10 +132,6 @@ async function judgeStatus(deps: PublishDeps, run: ItemRun, status: XMediaStatus
   }
   await run.save({ upload }, { passed: true });
   await setAltText(deps, run, upload.mediaId);
-  const { mediaId, mediaKey, expiresAt } = upload;
-  const { prepared } = run.item;
-  if (prepared && expiresAt !== null)
-    await deps.mediaMemory.remember(identityOf(run, prepared), { mediaId, mediaKey, expiresAt });
   return null;
 }
 
