@@ -1,4 +1,5 @@
 # One image for every role. By itself it runs everything (`npm start`); docker-compose.yml runs the roles apart.
+# Needs nothing but /data and /tmp to write to: --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges
 FROM node:24-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -9,7 +10,8 @@ FROM node:24-bookworm-slim
 RUN apt-get update \
   && apt-get install -y --no-install-recommends redis-server ffmpeg tini \
   && rm -rf /var/lib/apt/lists/* \
-  && install -d -o node -g node /data
+  && useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin post-to-x \
+  && install -d -o post-to-x -g post-to-x -m 0700 /data
 WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
 COPY package.json launch.js openapi.yaml LICENSE ./
@@ -17,7 +19,8 @@ COPY apps apps
 COPY libs libs
 COPY docs docs
 ENV NODE_ENV=production HOST=0.0.0.0 DATA_DIR=/data
-USER node
+# A number, so that a cluster can see that it is not root.
+USER 10001:10001
 VOLUME /data
 # The API, and the simulated X where no X app is configured.
 EXPOSE 5000 5001
