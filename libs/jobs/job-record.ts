@@ -103,6 +103,7 @@ const json = <T>() =>
     .transform((text) => (text ? (JSON.parse(text) as T) : null));
 
 const Fields = z.object({
+  v: z.coerce.number(),
   id: z.string(),
   account: z.string(),
   username: z.string(),
@@ -145,6 +146,7 @@ const Fields = z.object({
 export function parseJob(fields: Readonly<Record<string, string>>): Job {
   const parsed = Fields.parse(fields);
   return {
+    version: parsed.v,
     id: parsed.id,
     accountId: parsed.account,
     username: parsed.username,

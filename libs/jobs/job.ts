@@ -120,6 +120,8 @@ export interface Observation {
 
 /** The record: the truth about a job, kept in the hash `job:<id>`. Times are epoch ms by Redis' clock. */
 export interface Job {
+  /** See `recordVersion`. */
+  readonly version: number;
   readonly id: string;
   readonly accountId: string;
   readonly username: string;

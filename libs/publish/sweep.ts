@@ -1,5 +1,5 @@
 import type { Job } from '#libs/jobs/job.ts';
-import { isClosed } from '#libs/jobs/job.ts';
+import { isClosed, recordVersion } from '#libs/jobs/job.ts';
 import { unknownOutcome } from './confirm.ts';
 import { mustLookFirst } from './intent.ts';
 import type { PublishDeps } from './publisher.ts';
@@ -26,6 +26,8 @@ export async function sweep(deps: PublishDeps): Promise<number> {
 async function see(deps: PublishDeps, job: Job): Promise<void> {
   const now = (deps.now ?? Date.now)();
   await deps.jobs.checkAgain(job.id, now + lookAgainMs);
+  // Written by a later version of this program, whose workers look after it.
+  if (job.version > recordVersion) return;
   switch (job.state) {
     case 'sending':
       await deps.jobs.move(job.id, 'deadlinePassed', unknownOutcome());
