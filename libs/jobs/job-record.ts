@@ -103,7 +103,7 @@ const json = <T>() =>
     .transform((text) => (text ? (JSON.parse(text) as T) : null));
 
 const Fields = z.object({
-  v: z.coerce.number(),
+  v: z.coerce.number().default(1),
   id: z.string(),
   account: z.string(),
   username: z.string(),
