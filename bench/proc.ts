@@ -33,7 +33,9 @@ export function watchMemory(pid: number) {
   const idle = memoryOf(pid);
   let peak = idle;
   const timer = setInterval(() => {
-    peak = Math.max(peak, memoryOf(pid));
+    const now = memoryOf(pid);
+    // It may have ended.
+    if (now > peak) peak = now;
   }, 20);
   return {
     /** Bytes above where it began. */
