@@ -96,7 +96,8 @@ function place(action: ReturnType<typeof operationsOf>[number], given: Record<st
     return encodeURIComponent(value);
   });
   if (action.operation.requestBody) return { path, query: '', body: JSON.stringify(left) };
-  const query = new URLSearchParams(Object.entries(left).map(([name, value]) => [name, String(value)]));
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(left)) query.set(name, String(value));
   return { path, query: query.size === 0 ? '' : `?${query}`, body: undefined };
 }
 

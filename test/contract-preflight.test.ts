@@ -86,6 +86,18 @@ describe('POST /validateTweet', () => {
     ]);
   });
 
+  it('warns of files that a post has no room for', async () => {
+    const session = await system.connect('sandbox_ada');
+    const file = { id: 'f', download_link: 'https://files.example.com/f' };
+    const headers = { authorization: `Bearer ${session.accessToken}`, 'content-type': 'application/json' };
+    const body = JSON.stringify({ text: 'Six', openaiFileIdRefs: Array(6).fill(file) });
+    const answer = await fetch(`${system.url}/validateTweet`, { method: 'POST', headers, body });
+    const verdict = (await answer.json()) as Verdict;
+    expect(verdict.valid).toBe(true);
+    expect(places(verdict.warnings)).toEqual([['unused_files', 'openaiFileIdRefs']]);
+    expect(verdict.warnings[0]?.message).toContain('the last 2');
+  });
+
   it('queues nothing', async () => {
     const session = await system.connect('sandbox_ben');
     await validate(session, { text: 'Only asking', media_url: system.mediaHost.url('/never.png') });

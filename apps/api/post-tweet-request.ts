@@ -14,6 +14,8 @@ export interface ReadRequest {
   readonly requestId: string | null;
   readonly allowDuplicate: boolean;
   readonly waitSeconds: number;
+  /** Files of the conversation beyond those that a post can hold. */
+  readonly unusedFiles: number;
   /** Wrong types and unknown names: the request is malformed (400). */
   readonly malformed: readonly FieldError[];
   /** Broken rules (422). */
@@ -69,6 +71,7 @@ export function readPostTweetRequest(body: unknown): ReadRequest {
     requestId: id ?? null,
     allowDuplicate: given.allow_duplicate ?? false,
     waitSeconds: wait,
+    unusedFiles: Math.max(0, (given.openaiFileIdRefs?.length ?? 0) - usedFiles),
     malformed,
     broken,
   };

@@ -48,7 +48,7 @@ export const postFields = {
   text: text.meta({
     maxLength: 25_000,
     description:
-      'The text, at most 280 characters as X counts them (a link counts 23, an emoji 2); more for Premium accounts. Required unless there is media.',
+      'The text, at most 280 characters as X counts them (a link counts 23, an emoji 2); more for Premium accounts. At most one cashtag. Required unless there is media.',
   }),
   openaiFileIdRefs: z.array(file, 'Must be an array of files.'),
   alt_texts: list(

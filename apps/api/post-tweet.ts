@@ -89,12 +89,12 @@ export async function judgePost(deps: PostingDeps, caller: Caller, body: unknown
   const request = readPostTweetRequest(body);
   if (request.malformed.length > 0) throw refusal('bad_request', [...request.malformed, ...request.broken]);
   const account = await connectedAccount(deps, caller);
-  const { order } = request;
+  const { order, unusedFiles } = request;
   const broken = [...request.broken, ...(await judgeOrder(deps, account, order))];
   const objections = await findObjections(deps, account, order);
   const openJobs = await deps.jobs.openJobs(account.id);
   if (openJobs >= deps.maxOpenJobs) objections.push(tooManyOpen(openJobs));
-  return { order, account, broken, objections };
+  return { order, unusedFiles, account, broken, objections };
 }
 
 /** Best effort: what is missed here the sweeper does a few seconds later. */

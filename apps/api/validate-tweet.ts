@@ -15,7 +15,7 @@ interface Remark {
 
 /** The answer of `POST /validateTweet` (`TweetValidation` in openapi.yaml): nothing is fetched, stored or queued. */
 export async function validatePost(deps: PostingDeps, caller: Caller, body: unknown) {
-  const { order, account, broken, objections } = await judgePost(deps, caller, body);
+  const { order, unusedFiles, account, broken, objections } = await judgePost(deps, caller, body);
   const problems: Remark[] = [
     ...broken.map((fault) => ({ code: 'validation_failed', ...fault })),
     ...objections.map(({ code, detail }) => ({ code, field: null, message: detail })),
@@ -25,7 +25,11 @@ export async function validatePost(deps: PostingDeps, caller: Caller, body: unkn
     weighted_length: weightedLength(order.posts[0].text ?? '').weightedLength,
     max_weighted_length: maxWeightedLengthOf(account),
     problems,
-    warnings: [...priceWarnings(order, deps.prices), ...ruleWarnings(order, account)],
+    warnings: [
+      ...priceWarnings(order, deps.prices),
+      ...ruleWarnings(order, account),
+      ...fileWarnings(unusedFiles),
+    ],
     estimated_cost_usd: estimateCost(order, deps.prices).usd,
   };
 }
@@ -39,6 +43,12 @@ function priceWarnings({ posts }: Order, prices: Prices): Remark[] {
       { code: 'link_price', field, message: `A link raises the price of a post to $${price.toFixed(2)}.` },
     ];
   });
+}
+
+function fileWarnings(unusedFiles: number): Remark[] {
+  if (unusedFiles === 0) return [];
+  const message = `A post holds four files: the last ${unusedFiles} would be left out.`;
+  return [{ code: 'unused_files', field: 'openaiFileIdRefs', message }];
 }
 
 /** What X refuses most apps or accounts, but not all: only X can tell (docs.x.com, Create Post). */
