@@ -139,6 +139,11 @@ describe('GET /jobs', () => {
         [field],
       ]);
     }
+    const job = await accept(session, { text: 'Looked at', publish_at: tomorrow() });
+    for (const wait of ['41', '-1', '1.5', 'x', ''])
+      expect(await session.request<Problem>('GET', `/jobs/${job.job_id}?wait_seconds=${wait}`)).toMatchObject(
+        { status: 400, body: { errors: [{ field: 'wait_seconds' }] } },
+      );
     const { status, body } = await session.request<Problem>('GET', '/jobs?status=done&limit=x');
     expect([status, body.errors?.length]).toEqual([400, 2]);
   });

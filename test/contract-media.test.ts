@@ -94,6 +94,26 @@ describe('POST /media', () => {
     expect(await answer.json()).toMatchObject({ kind: 'image', bytes: bytes.length });
   });
 
+  it('takes one file, and none that is larger than X allows: known by its length before it is read', async () => {
+    const session = await system.connect('sandbox_ada');
+    const form = new FormData();
+    for (const name of ['media', 'other']) form.append(name, new Blob(['GIF89a']), 'a.gif');
+    const headers = { authorization: `Bearer ${session.accessToken}` };
+    const two = await validatingFetch(system.url)('/media', { method: 'POST', headers, body: form });
+    expect([two.status, ((await two.json()) as Uploaded).errors]).toEqual([
+      400,
+      [{ field: 'media', message: 'Must be one file.' }],
+    ]);
+    const { hostname, port } = new URL(system.url);
+    const socket = connect(Number(port), hostname);
+    socket.write(
+      `POST /media HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${session.accessToken}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 5000000000\r\n\r\n--b\r\n`,
+    );
+    const answer = (await socket.setEncoding('utf8').toArray()).join('');
+    expect(answer).toMatch(/^HTTP\/1\.1 413 /);
+    expect(answer).toContain('body_too_large');
+  });
+
   it('takes multipart alone, and needs a sign-in', async () => {
     const session = await system.connect('sandbox_ada');
     const asJson = await session.request<{ code: string }>('POST', '/media', { media: 'x' });

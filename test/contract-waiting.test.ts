@@ -1,4 +1,4 @@
-import { Agent, get, type IncomingMessage } from 'node:http';
+import { Agent, get, type IncomingMessage, request } from 'node:http';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { JobView } from '#libs/jobs/job-view.ts';
 import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
@@ -35,6 +35,34 @@ const ask = (path: string) =>
     ).on('error', reject),
   );
 const textOf = async (answer: IncomingMessage) => (await answer.setEncoding('utf8').toArray()).join('');
+
+it('a client that hangs up while it waits for its post is no longer worked for', async () => {
+  const body = JSON.stringify({
+    text: 'Nobody waits',
+    publish_at: new Date(Date.now() + 3_600_000).toISOString(),
+    wait_seconds: 40,
+  });
+  const client = request(`${system.url}/postTweet`, {
+    method: 'POST',
+    agent,
+    headers: { authorization: `Bearer ${session.accessToken}`, 'content-type': 'application/json' },
+  }).on('error', () => {});
+  client.end(body);
+  const listed = async () =>
+    (await session.request<{ jobs: { job_id: string }[] }>('GET', '/jobs')).body.jobs[0]?.job_id;
+  await expect.poll(listed, { timeout: 10_000 }).toBeDefined();
+  const jobId = (await listed()) ?? '';
+  const readsOf = async () => {
+    const before = await calls('hgetall');
+    await redis.publish('jobs:changed', jobId);
+    // Messages arrive in order: once a call that came later is answered, this one has been heard.
+    await session.request('GET', '/healthz');
+    return (await calls('hgetall')) - before;
+  };
+  await expect.poll(readsOf).toBe(1);
+  client.destroy();
+  await expect.poll(readsOf).toBe(0);
+});
 
 it(`${clients} clients that wait for one job share one subscription, and one read of each change`, async () => {
   const scheduled = { text: 'Awaited', publish_at: new Date(Date.now() + 3_600_000).toISOString() };

@@ -36,11 +36,14 @@ export function createMediaUploads({
         'unsupported_media_type',
         'Send the file as multipart/form-data, in the field media.',
       );
+    // Boundaries and headers of a form are small.
+    const announced = Number(ctx.get('content-length') || 0);
+    if (announced > xLimits.video.maxBytes + 100_000) throw tooLarge();
     const mediaId = uploads.newId();
     const folder = await mediaStore.folder(mediaId);
     try {
       // Admitted before it is taken: a disk that fills up would stop everything else.
-      using _room = await mediaStore.admit(Number(ctx.get('content-length') || 0));
+      using _room = await mediaStore.admit(announced);
       const { file, fields } = await parseForm(ctx, folder);
       check(fields);
       if (!file) {
@@ -71,6 +74,14 @@ export function createMediaUploads({
   return { receive, receiveForm };
 }
 
+/** Codes of formidable's errors; their HTTP status is 413 for all three. */
+const biggerThanTotalMaxFileSize = 1009;
+const maxFilesExceeded = 1015;
+const biggerThanMaxFileSize = 1016;
+
+const tooLarge = (cause?: Error) =>
+  new ProblemError('body_too_large', 'The file is larger than X allows (512 MB).', { cause });
+
 export type FormFields = Readonly<Record<string, string>>;
 
 async function parseForm(
@@ -100,9 +111,11 @@ async function parseForm(
       },
     },
     onError: (error) => {
-      const status = 'httpCode' in error ? error.httpCode : undefined;
-      if (status === 413)
-        throw new ProblemError('body_too_large', 'The file is larger than X allows (512 MB).', {
+      const code = 'code' in error ? error.code : undefined;
+      if (code === biggerThanMaxFileSize || code === biggerThanTotalMaxFileSize) throw tooLarge(error);
+      if (code === maxFilesExceeded)
+        throw new ProblemError('bad_request', 'Send one file in a form.', {
+          errors: [{ field: 'media', message: 'Must be one file.' }],
           cause: error,
         });
       throw new ProblemError('bad_request', 'The upload is not valid multipart/form-data, or it broke off.', {
