@@ -9,6 +9,7 @@ import type { Order } from '#libs/jobs/order.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { UnsealError } from '#libs/sealing/sealing.ts';
+import { endOfWait } from './end-of-wait.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
 export interface JobsDeps {
@@ -71,9 +72,9 @@ export function createJobAnswers(deps: JobsDeps) {
       onChange,
     }: { waitSeconds: number; gone: AbortSignal; onChange?: (job: Job) => void },
   ): Promise<Job> {
-    const wait = () => {
-      const signal = AbortSignal.any([AbortSignal.timeout(waitSeconds * 1000), gone, deps.stopping]);
-      return deps.changes.settled(jobId, signal, onChange);
+    const wait = async () => {
+      using end = endOfWait(waitSeconds * 1000, [gone, deps.stopping]);
+      return await deps.changes.settled(jobId, end.signal, onChange);
     };
     const job = await (waitSeconds > 0 ? wait() : deps.jobs.find(jobId));
     if (!job) throw new ProblemError('not_found', 'There is no such job.');
