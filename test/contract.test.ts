@@ -54,6 +54,23 @@ describe('what X is sent', () => {
     expect(job.media).toHaveLength(3);
   });
 
+  it('of a thread that X refuses half-way is what stands on X, and the job says which posts do', async () => {
+    const session = await system.connect('sandbox_ben');
+    const job = await session.post({
+      text: 'Same words',
+      thread: [{ text: 'Same words' }, { text: 'Never' }],
+    });
+    const [first, ...others] = tweetsOf(session);
+    expect(others).toEqual([]);
+    expect(job).toMatchObject({
+      status: 'failed',
+      tweet_id: first?.id,
+      tweets: [{ index: 0, tweet_id: first?.id }],
+      error: { code: 'duplicate_content', action_required: 'edit_text' },
+    });
+    expect(job.message).toContain("1 of the thread's posts is live on X");
+  });
+
   it('of the same picture twice is a post that X takes', async () => {
     const session = await system.connect('sandbox_ada');
     const job = await session.post({ text: 'Twins', media_urls: [picture('green'), picture('green')] });
@@ -109,12 +126,15 @@ describe('a scheduled post', () => {
     const publish_at = new Date(due).toISOString();
     system.mediaHost.files.set('/once.png', system.mediaHost.files.get('/red.png') ?? Buffer.alloc(0));
     const media_url = system.mediaHost.url('/once.png');
-    const { status, body } = await session.request('POST', '/postTweet', {
+    const { status, headers, body } = await session.request('POST', '/postTweet', {
       text: 'In time',
       publish_at,
       media_url,
     });
     expect(status).toBe(202);
+    expect(headers.get('location')).toBe(body.status_url);
+    expect(headers.get('retry-after')).toBe(String(body.next_check_seconds));
+    expect(headers.get('cache-control')).toBe('no-store');
     expect(body).toMatchObject({ status: 'scheduled', publish_at, tweet_id: null });
     expect(body.next_check_seconds).toBeLessThanOrEqual(5);
     await expect.poll(() => system.mediaHost.requests).toContain('/once.png');
