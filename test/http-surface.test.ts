@@ -64,8 +64,8 @@ const posting = (lines: readonly string[], body: string) =>
   ].join('\r\n');
 
 /** The same body as any client sends it. */
-async function post(body: string, headers: Record<string, string> = {}) {
-  const answer = await fetch(`${system.url}/postTweet`, {
+async function post(body: string, headers: Record<string, string> = {}, path = '/postTweet') {
+  const answer = await fetch(system.url + path, {
     method: 'POST',
     headers: {
       authorization: `Bearer ${session.accessToken}`,
@@ -142,6 +142,19 @@ describe('a body', () => {
       const body = { text, media_url: text, alt_texts: [text], publish_at: text, reply_to_tweet_id: text };
       expect([400, 422]).toContain((await post(JSON.stringify(body))).status);
       expect(performance.now() - at, text.slice(0, 10)).toBeLessThan(1500);
+    }
+  });
+
+  it('with a text of nearly 1 MB is refused without being weighed', async () => {
+    for (const part of ['👨‍', '漢.', ' $abc']) {
+      const text = part.repeat(900_000 / Buffer.byteLength(part));
+      for (const path of ['/postTweet', '/validateTweet']) {
+        const at = performance.now();
+        const { status, body } = await post(JSON.stringify({ text }), {}, path);
+        expect(performance.now() - at, part).toBeLessThan(1000);
+        expect(JSON.stringify(body)).toContain('The text is too long');
+        expect([200, 422]).toContain(status);
+      }
     }
   });
 });

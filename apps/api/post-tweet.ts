@@ -1,8 +1,8 @@
 import type { Account, AccountStore } from '#libs/accounts/account-store.ts';
-import { checkOrder } from '#libs/jobs/check-order.ts';
+import { checkOrder, longestText } from '#libs/jobs/check-order.ts';
 import { estimateCost } from '#libs/jobs/cost.ts';
 import type { JobStore } from '#libs/jobs/job-store.ts';
-import { mediaOf, type Order } from '#libs/jobs/order.ts';
+import { mediaOf, type Order, type PostOrder } from '#libs/jobs/order.ts';
 import type { Spend } from '#libs/jobs/spend.ts';
 import type { UploadStore } from '#libs/jobs/upload-store.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
@@ -89,12 +89,19 @@ export async function judgePost(deps: PostingDeps, caller: Caller, body: unknown
   const request = readPostTweetRequest(body);
   if (request.malformed.length > 0) throw refusal('bad_request', [...request.malformed, ...request.broken]);
   const account = await connectedAccount(deps, caller);
-  const { order, unusedFiles } = request;
-  const broken = [...request.broken, ...(await judgeOrder(deps, account, order))];
+  const { unusedFiles } = request;
+  const broken = [...request.broken, ...(await judgeOrder(deps, account, request.order))];
+  const order = shortened(request.order);
   const objections = await findObjections(deps, account, order);
   const openJobs = await deps.jobs.openJobs(account.id);
   if (openJobs >= deps.maxOpenJobs) objections.push(tooManyOpen(openJobs));
   return { order, unusedFiles, account, broken, objections };
+}
+
+/** What is too long to be posted by anybody need not be weighed and priced to its end. */
+function shortened({ posts: [first, ...thread], ...order }: Order): Order {
+  const shorten = (post: PostOrder) => ({ ...post, text: post.text?.slice(0, 2 * longestText) ?? null });
+  return { ...order, posts: [shorten(first), ...thread.map(shorten)] };
 }
 
 /** Best effort: what is missed here the sweeper does a few seconds later. */

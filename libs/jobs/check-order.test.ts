@@ -60,6 +60,15 @@ describe('an order', () => {
     ]);
   });
 
+  it('has a text that is not even weighed if no account could post it', () => {
+    const text = '👩\u200d👩\u200d👧\u200d👦'.repeat(3571);
+    expect(fields({ posts: [post({ text })] }, 25_000)).toEqual([]);
+    expect(fields({ posts: [post({ text: `${text}👋👋👋👋` })] }, 25_000)).toEqual(['text']);
+    const at = performance.now();
+    expect(fields({ posts: [post({ text: '👩\u200d'.repeat(330_000) })] }, 25_000)).toEqual(['text']);
+    expect(performance.now() - at).toBeLessThan(100);
+  });
+
   it('has no character that X refuses, whatever length the account may post', () => {
     for (const max of [280, 25_000])
       expect(fields({ posts: [post({ text: 'Hello\ufeff' })] }, max)).toEqual(['text']);

@@ -1,9 +1,12 @@
 import type { FieldError } from '#libs/problem/problem.ts';
 import { countCashtags } from '#libs/x-api/count-cashtags.ts';
+import { xLimits } from '#libs/x-api/limits.ts';
 import { weightedLength } from '#libs/x-api/weighted-length.ts';
 import type { Order, PostOrder } from './order.ts';
 
 const year = 366 * 24 * 60 * 60 * 1000;
+/** Characters (code points) of the longest text that is looked at: `maxLength` in openapi.yaml. */
+export const longestText = xLimits.text.maxWeightedLengthPremium;
 const snowflake = /^\d{1,19}$/;
 
 interface CheckContext {
@@ -48,7 +51,14 @@ function checkPost(post: PostOrder, index: number, order: Order, context: CheckC
   return [...errors, ...checkMix(post, at('media_ids'), context)];
 }
 
+function isBeyondAll(text: string): boolean {
+  return text.length > longestText && (text.length > 2 * longestText || [...text].length > longestText);
+}
+
 function checkText(text: string, field: string, { maxWeightedLength: max }: CheckContext): FieldError[] {
+  // Weighing takes time, and there is no account for which this could be short enough.
+  if (isBeyondAll(text))
+    return [{ field, message: `The text is too long: it has more than ${longestText} characters.` }];
   const { weightedLength: length, valid } = weightedLength(text, { max });
   const errors: FieldError[] = [];
   if (length > max)
