@@ -148,6 +148,29 @@ describe('POST /validateTweet', () => {
     );
   });
 
+  it('names every wrong field of a long thread', async () => {
+    const session = await system.connect('sandbox_ada');
+    const thread = Array.from({ length: 25 }, () => ({
+      text: 'x'.repeat(281),
+      media_urls: ['ftp://example.com/a'],
+      alt_texts: ['One', 'Two'],
+    }));
+    const { errors = [] } = await refuse(session, { text: 'Fine', thread });
+    const expected = thread.flatMap((_, index) =>
+      ['text', 'media_urls[0]', 'alt_texts'].map((field) => `thread[${index}].${field}`),
+    );
+    expect(errors.map(({ field }) => field).toSorted()).toEqual(expected.toSorted());
+    const unknown = Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`field_${index}`, 1]));
+    const flooded = await session.request<Refusal>('POST', '/postTweet', unknown);
+    expect(flooded.status).toBe(400);
+    expect(JSON.stringify(flooded.body).length).toBeLessThan(100_000);
+    const headers = { authorization: `Bearer ${session.accessToken}`, 'content-type': 'application/json' };
+    const body = JSON.stringify({ media_urls: Array(20_000).fill('x') });
+    const judged = await fetch(`${system.url}/validateTweet`, { method: 'POST', headers, body });
+    expect(judged.status).toBe(200);
+    expect((await judged.text()).length).toBeLessThan(100_000);
+  });
+
   it('says which right the account lacks, and that too much is in work', async () => {
     system.simulator.state.settings.withheldScopes = ['media.write'];
     const session = await system.connect('sandbox_ben').finally(() => {

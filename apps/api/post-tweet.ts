@@ -190,8 +190,11 @@ const tooManyOpen = (openJobs: number) =>
     { retryAfterSeconds: 30 },
   );
 
+/** More than a long thread can have wrong, and few enough that an answer stays far below 100,000 characters. */
+export const mostErrors = 300;
+
 function refusal(code: 'bad_request' | 'validation_failed', errors: readonly FieldError[]): ProblemError {
-  const shown = errors.slice(0, 50);
+  const shown = errors.slice(0, mostErrors);
   const detail = shown.map(({ field, message }) => `${field}: ${message}`).join(' ');
   return new ProblemError(code, detail.length > 900 ? `${detail.slice(0, 900)}…` : detail, { errors: shown });
 }

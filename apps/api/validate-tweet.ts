@@ -3,7 +3,7 @@ import { costOfPost, estimateCost } from '#libs/jobs/cost.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import type { Prices } from '#libs/x-api/limits.ts';
 import { weightedLength } from '#libs/x-api/weighted-length.ts';
-import { judgePost, maxWeightedLengthOf, type PostingDeps } from './post-tweet.ts';
+import { judgePost, maxWeightedLengthOf, mostErrors, type PostingDeps } from './post-tweet.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
 interface Remark {
@@ -17,7 +17,7 @@ interface Remark {
 export async function validatePost(deps: PostingDeps, caller: Caller, body: unknown) {
   const { order, unusedFiles, account, broken, objections } = await judgePost(deps, caller, body);
   const problems: Remark[] = [
-    ...broken.map((fault) => ({ code: 'validation_failed', ...fault })),
+    ...broken.slice(0, mostErrors).map((fault) => ({ code: 'validation_failed', ...fault })),
     ...objections.map(({ code, detail }) => ({ code, field: null, message: detail })),
   ];
   return {
