@@ -4,7 +4,7 @@ import type { Series } from '../row.ts';
 import { byTurns, median } from '../statistics.ts';
 import { forget, seenBy, startWorld, until, type World } from '../world.ts';
 
-const [count, accounts] = [3000, 250];
+const [count, accounts] = [2000, 250];
 
 /** Text posts through one worker, 50 at a time, against the least that publishing safely takes. */
 export const publish: Series = {
