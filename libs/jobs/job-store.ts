@@ -15,6 +15,8 @@ const retentionMs = 48 * 60 * 60 * 1000;
 const recentMs = 10 * 60 * 1000;
 /** How long after a claim or a save the sweeper looks whether somebody still works on it. */
 const checkAfterMs = 30_000;
+/** Claims within this time are doubled entries and no crash: shorter than any lock of the queue. */
+const sameStartMs = 2000;
 
 export type AcceptOutcome =
   | { readonly kind: 'accepted'; readonly jobId: string; readonly openJobs: number }
@@ -179,13 +181,16 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
   /** Takes the job over for one worker run; null when there is nothing to do any more. */
   async function claim(jobId: string, owner: string): Promise<Job | null> {
     return toJob(
-      await claimScript([recordKey(jobId), openKey], [jobId, owner, '', recordVersion, checkAfterMs]),
+      await claimScript(
+        [recordKey(jobId), openKey],
+        [jobId, owner, '', recordVersion, checkAfterMs, sameStartMs],
+      ),
     );
   }
 
   /** Takes one media item over; `starts` counts the runs that began on its present stage. */
   async function claimItem(jobId: string, index: number, owner: string) {
-    const args = [jobId, owner, index, recordVersion, checkAfterMs];
+    const args = [jobId, owner, index, recordVersion, checkAfterMs, sameStartMs];
     const fields = toObject(await claimScript([recordKey(jobId), openKey], args));
     const job = fields.state === undefined ? null : parseJob(fields);
     return job && { job, starts: Number(fields[`item:${index}:starts`] ?? 0) };

@@ -1,6 +1,7 @@
 -- A worker run takes a job (or one media item of it) over: whoever had it can write no more, and the start is counted.
 -- KEYS: record, open jobs
--- ARGV: job id, owner token, item index ('' for the job itself), highest record version that the worker knows, check after ms
+-- ARGV: job id, owner token, item index ('' for the job itself), highest record version that the worker knows, check after ms,
+--   ms within which claims count as one start
 -- Answers the fields of the record, or {} when there is nothing to claim.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -12,7 +13,13 @@ local prefix = ARGV[3] == '' and '' or 'item:' .. ARGV[3] .. ':'
 -- A client that lost the answer sends this again: that is no second start.
 if redis.call('HGET', KEYS[1], prefix .. 'owner') ~= ARGV[2] then
   redis.call('HSET', KEYS[1], prefix .. 'owner', ARGV[2])
-  redis.call('HINCRBY', KEYS[1], prefix .. 'starts', 1)
+  -- Entries are doubled now and then, and runs take a job from each other within moments: that is one start. What a
+  -- crash leaves behind comes back only when the queue's lock has run out.
+  local last = tonumber(redis.call('HGET', KEYS[1], prefix .. 'started_at') or '0')
+  if now - last >= tonumber(ARGV[6]) then
+    redis.call('HINCRBY', KEYS[1], prefix .. 'starts', 1)
+    redis.call('HSET', KEYS[1], prefix .. 'started_at', now)
+  end
 end
 if state ~= 'sending' then redis.call('ZADD', KEYS[2], now + tonumber(ARGV[5]), ARGV[1]) end
 return redis.call('HGETALL', KEYS[1])
