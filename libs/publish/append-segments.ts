@@ -34,7 +34,7 @@ export async function appendSegments(
   const { mediaId, segmentBytes } = upload;
   const count = Math.ceil(source.bytes / segmentBytes);
   const order = createSegmentOrder(upload.nextSegment);
-  const laneCount = createLaneCount();
+  const laneCount = createLaneCount(segmentBytes);
   const reached = (): UploadState => ({ ...upload, nextSegment: order.lowest() });
   await using file = await open(source.file);
   const append = async (index: number) => {

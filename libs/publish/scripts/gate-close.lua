@@ -21,9 +21,11 @@ if mode == 'until' then
   redis.call('PEXPIRE', key, math.max(first - now, 0) + day)
   redis.call('ZADD', KEYS[2], first, key)
 elseif mode == 'remaining' then
-  local gate = redis.call('HMGET', key, 'reset_at', 'remaining')
+  local gate = redis.call('HMGET', key, 'reset_at', 'remaining', 'closings')
   -- Answers overtake each other: within one window the lowest count is the latest.
   local same = gate[1] and math.abs(tonumber(gate[1]) - first) < 5000 and tonumber(gate[1]) > now
+  -- Most answers only repeat what was counted when the call was let through: then there is nothing to make durable.
+  if same and gate[2] and tonumber(gate[2]) <= second and not gate[3] then return 1 end
   local remaining = same and gate[2] and math.min(tonumber(gate[2]), second) or second
   redis.call('HSET', key, 'reset_at', first, 'remaining', remaining, 'limit', third)
   redis.call('HDEL', key, 'closings', 'closed_until')
