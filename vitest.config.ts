@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ['apps/**/*.test.ts', 'libs/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     maxConcurrency: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -50,8 +50,11 @@ export async function appendSegments(
     deps.counts.add('media_bytes', ['uploaded'], bytes.length);
   };
   const lanes: Promise<void>[] = [];
+  const failures: unknown[] = [];
   const addLanes = () => {
-    while (lanes.length < laneCount.wanted()) lanes.push(lane());
+    // A lane may fail while another one is waited for: each failure is caught where it happens.
+    while (lanes.length < laneCount.wanted())
+      lanes.push(lane().catch((error: unknown) => void failures.push(error)));
   };
   const lane = async () => {
     for (let index = order.next(count); index !== null; index = order.next(count)) {
@@ -62,10 +65,8 @@ export async function appendSegments(
     }
   };
   addLanes();
-  const failures: unknown[] = [];
   // Lanes are added while others run: the list grows under the loop.
-  for (let index = 0; index < lanes.length; index++)
-    await lanes[index]?.catch((error: unknown) => failures.push(error));
+  for (let index = 0; index < lanes.length; index++) await lanes[index];
   checkpoint(reached(), Math.floor((100 * order.lowest()) / count));
   if (failures.length > 0) throw failures[0];
   return reached();
