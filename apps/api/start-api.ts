@@ -87,6 +87,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   });
   const vault = stack.use(createTokenVault({ accounts, oauth, spool, redis }));
   const throttle = createThrottle(limitsFor(config.accountLimits.requestsPerMinute));
+  const mediaStore = createMediaStore({ dataDir: config.dataDir, maxBytes: config.mediaDiskBytes });
   const app = createApp({
     publicUrl,
     log,
@@ -129,7 +130,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       prices,
       maxOpenJobs: config.accountLimits.openJobs,
     }),
-    media: createMediaUploads({ uploads, mediaStore: createMediaStore({ dataDir: config.dataDir }) }),
+    media: createMediaUploads({ uploads, mediaStore }),
     pages: {
       sessions,
       accountStore: accounts,

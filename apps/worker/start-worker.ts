@@ -96,7 +96,7 @@ async function createDeps(
   const accounts = createAccountStore({ redis, sealer });
   const vault = stack.use(createTokenVault({ accounts, oauth, spool, redis }));
   await vault.replaySpool();
-  const mediaStore = createMediaStore({ dataDir: config.dataDir });
+  const mediaStore = createMediaStore({ dataDir: config.dataDir, maxBytes: config.mediaDiskBytes });
   const uploads = createUploadStore({ redis });
   await mediaStore.janitor(async (name) => (await jobs.isOpen(name)) || (await uploads.exists(name)));
   return {

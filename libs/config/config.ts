@@ -63,6 +63,8 @@ export interface Config {
   };
   /** `host:port` pairs exempt from the public-address and https rules for media URLs. */
   readonly mediaTrustedHosts: readonly string[];
+  /** What all media in work may take on the disk of one DATA_DIR. */
+  readonly mediaDiskBytes: number;
   readonly worker: {
     readonly queues: readonly QueueName[];
     readonly concurrency: number;
@@ -154,6 +156,7 @@ export function loadConfig(environment: Record<string, string | undefined>, role
     allowedXUsers: env.ALLOWED_X_USERS,
     operator: { name: env.OPERATOR_NAME ?? null, contact: env.OPERATOR_CONTACT ?? null },
     mediaTrustedHosts: env.MEDIA_TRUSTED_HOSTS,
+    mediaDiskBytes: env.MEDIA_DISK_BYTES,
     worker: { queues: [...new Set(env.WORKER_QUEUES)], concurrency: env.WORKER_CONCURRENCY },
     publish: {
       resendPolicy: env.RESEND_POLICY,

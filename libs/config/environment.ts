@@ -106,6 +106,7 @@ export const Environment = z.object({
       'must be an email address or an https URL',
     )
     .optional(),
+  MEDIA_DISK_BYTES: integer(1, 999_999_999_999_999).default(16 * 1024 ** 3),
   MEDIA_TRUSTED_HOSTS: list
     .pipe(
       z.array(z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:/@]+):\d{1,5}$/, 'every entry must be host:port')),

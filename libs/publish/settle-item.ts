@@ -7,7 +7,7 @@ import type { ItemRun } from './run-item.ts';
 import { GateClosedError } from './x-call.ts';
 
 const maxFailures = 5;
-const storageRetryMs = 30_000;
+const storageRetryMs = 5000;
 const mostCreditsFailures = 60;
 const smallestSegmentBytes = 64 * 1024;
 
