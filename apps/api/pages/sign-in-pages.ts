@@ -12,6 +12,8 @@ const permissions: Record<string, string> = {
 
 export interface ConsentView {
   readonly clientName: string;
+  /** The host that vouches for the client, where the client is known by a document on the web; else null. */
+  readonly clientHost: string | null;
   readonly redirectUri: string;
   readonly scope: readonly string[];
   /** Username, when the user has signed in at X already and only the consent is missing. */
@@ -30,7 +32,7 @@ export function consentPage(view: ConsentView): Page {
     body: html`<h1>Allow ${view.clientName} to use your X account${view.username && html` @${view.username}`}?</h1>
 <p>It will be able to:</p>
 <ul>${items.map(([, text]) => html`<li>${text}</li>`)}</ul>
-<dl><dt>You will be sent back to</dt><dd>${hostOf(view.redirectUri)}</dd></dl>
+<dl>${view.clientHost && html`<dt>It says who it is at</dt><dd>${view.clientHost}</dd>`}<dt>You will be sent back to</dt><dd>${hostOf(view.redirectUri)}</dd></dl>
 <p class="soft small">Do you know this address, and did you start this yourself a moment ago? If not, cancel.
 ${view.username ? '' : 'Next, X asks you to sign in and to confirm. Your password stays with X.'}</p>
 <form method="post" action="">

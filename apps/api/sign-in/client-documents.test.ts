@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createMediaFetcher } from '#libs/media/fetch-media.ts';
 import { openTo, startMediaHost } from '#libs/media/test-media-host.ts';
 import { applicationTypeOf } from './client-documents.ts';
+import { locationOf, TestBrowser } from './test-browser.ts';
 import { signInThrough } from './test-flows.ts';
 import { ada, startWorld, type World } from './test-world.ts';
 
@@ -80,17 +81,29 @@ async function signInAs(configuration: openid.Configuration, redirectUri: string
   );
 }
 
-/** What an authorization request comes to: a status, and where it leads. */
-async function begin(clientId: string, redirectUri = 'https://agent.example/callback') {
+function authorizationUrl(clientId: string, redirectUri: string): string {
   const query = new URLSearchParams({
     ...{ response_type: 'code', client_id: clientId, redirect_uri: redirectUri, state: 's' },
     ...{ code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM', code_challenge_method: 'S256' },
   });
-  const answer = await fetch(`${world.origin}/oauth/authorize?${query}`, { redirect: 'manual' });
+  return `${world.origin}/oauth/authorize?${query}`;
+}
+
+/** What an authorization request comes to: a status, and where it leads. */
+async function begin(clientId: string, redirectUri = 'https://agent.example/callback') {
+  const answer = await fetch(authorizationUrl(clientId, redirectUri), { redirect: 'manual' });
   return { status: answer.status, location: answer.headers.get('location') ?? '' };
 }
 
 describe('a client that is known by its metadata document', () => {
+  it('is shown with the host of its document, which it cannot make up', async () => {
+    const browser = new TestBrowser();
+    const clientId = publish('/shown.json', { client_name: 'Your bank', redirect_uris: [claude] });
+    const begun = await browser.get(authorizationUrl(clientId, claude));
+    const page = await (await browser.get(locationOf(begun))).text();
+    expect(page).toContain('<dt>It says who it is at</dt><dd>agent.example</dd>');
+  });
+
   it('signs in as a public client, for /mcp, and gets new refresh tokens', async () => {
     const configuration = await configure(publish('/public.json', {}));
     const tokens = await signInAs(configuration, 'https://agent.example/callback');

@@ -143,6 +143,8 @@ async function render(
   const client = await options.provider.Client.find(clientId);
   const page = consentPage({
     clientName: client?.clientName ?? clientId,
+    // A client of that kind names itself: only the host of its document is known for sure.
+    clientHost: URL.parse(clientId)?.host || null,
     redirectUri,
     scope: planScope(scope),
     username: account?.username ?? null,
