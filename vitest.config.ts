@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ['apps/**/*.test.ts', 'libs/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'],
     pool: 'forks',
-    maxWorkers: 3,
+    maxWorkers: 4,
     maxConcurrency: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
