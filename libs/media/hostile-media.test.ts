@@ -155,7 +155,7 @@ describe('damaged files', () => {
           );
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 150 },
     );
   }, 120_000);
 });

@@ -39,7 +39,7 @@ describe('damaged videos', () => {
             );
           },
         ),
-        { numRuns: 250 },
+        { numRuns: 100 },
       );
     },
     120_000,
