@@ -26,6 +26,7 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
     );
   const takeScript = script('gate-take');
   const closeScript = script('gate-close');
+  const putBackScript = script('gate-put-back');
 
   const accountKey = (accountId: string, endpoint: XEndpoint) => `gate:${accountId}:${endpoint}`;
   const dayKey = (accountId: string, endpoint: XEndpoint) => `gate:${accountId}:${endpoint}:24h`;
@@ -87,5 +88,10 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
     await Promise.all(tasks);
   }
 
-  return { take, peek, learn };
+  /** A call that was let through was not made after all. */
+  async function putBack(accountId: string, endpoint: XEndpoint): Promise<void> {
+    await putBackScript([accountKey(accountId, endpoint), appKey(endpoint)], []);
+  }
+
+  return { take, putBack, peek, learn };
 }

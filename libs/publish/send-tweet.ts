@@ -43,7 +43,11 @@ export async function sendTweet(
   const issuedAt = performance.now();
   const { name, facts } = planIntent(job, { owner: run.owner, attemptId });
   const begun = await deps.jobs.move(job.id, name, facts);
-  if (!begun.done) return { verdict: null, refused: begun.reason };
+  if (!begun.done) {
+    // Another post of the account goes first, for instance: the call that was counted is not made.
+    await deps.gate.putBack(job.accountId, 'create_tweet').catch(() => {});
+    return { verdict: null, refused: begun.reason };
+  }
   const attempt = { ...job, attemptId, intentAt: begun.at, fence: job.fence + 1 };
   if (performance.now() - issuedAt >= sendDeadlineMs || !run.mayAct()) {
     await recordOutcome(deps, attempt, order, { kind: 'not_sent' });

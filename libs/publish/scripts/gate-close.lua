@@ -25,7 +25,9 @@ elseif mode == 'remaining' then
   -- Answers overtake each other: within one window the lowest count is the latest.
   local same = gate[1] and math.abs(tonumber(gate[1]) - first) < 5000 and tonumber(gate[1]) > now
   -- Most answers only repeat what was counted when the call was let through: then there is nothing to make durable.
-  if same and gate[2] and tonumber(gate[2]) <= second and not gate[3] then return 1 end
+  if same and gate[2] and tonumber(gate[2]) <= second and second - tonumber(gate[2]) <= 40 and not gate[3] then return 1 end
+  -- Calls that are on their way explain a small difference; a large one is a count that went wrong.
+  if same and gate[2] and second - tonumber(gate[2]) > 40 then same = false end
   local remaining = same and gate[2] and math.min(tonumber(gate[2]), second) or second
   redis.call('HSET', key, 'reset_at', first, 'remaining', remaining, 'limit', third)
   redis.call('HDEL', key, 'closings', 'closed_until')
