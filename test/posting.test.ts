@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connectRedis } from '#libs/redis/connect.ts';
 import { type System, startSystem } from './system.ts';
 
 let system: System;
@@ -140,6 +141,26 @@ describe('a post', () => {
     for (const jobId of jobs) expect((await session.ended(jobId)).status).toBe('published');
     const posted = system.simulator.state.tweets.visible(session.account.id).toReversed();
     expect(posted.map((tweet) => tweet.text)).toEqual(texts);
+  });
+
+  it('is not sent while an earlier one of its account is on its way', async () => {
+    const session = await system.connect('sandbox_ben');
+    await using redis = await connectRedis(system.redis.url, 'wait');
+    const creates = () =>
+      system.simulator.state.requests.all.filter(({ endpoint }) => endpoint === 'POST /2/tweets').length;
+    const before = creates();
+    const hold = system.simulator.faults.hold('POST /2/tweets', 'received');
+    const first = await session.request('POST', '/postTweet', { text: 'On its way' });
+    await hold.reached;
+    const second = await session.request('POST', '/postTweet', { text: 'Waits its turn' });
+    // Either it sleeps until it is its turn, or it has been sent all the same.
+    await expect
+      .poll(async () => (await redis.zcard('bull:tweets:delayed')) + creates() - before, { timeout: 20_000 })
+      .toBeGreaterThan(1);
+    expect(creates() - before).toBe(1);
+    hold.release();
+    for (const { body } of [first, second])
+      expect((await session.ended(body.job_id)).status).toBe('published');
   });
 
   it('that X refuses fails at once with the reason of X', async () => {
