@@ -43,6 +43,24 @@ export interface RedisNow {
 
 export const redisNow = (plusMs = 0): RedisNow => ({ plusMs });
 
+/** A fresh start, for the next post of a thread or by the user's wish: whatever an earlier attempt left behind is forgotten. */
+export const neverTried = {
+  attemptId: null,
+  intentAt: null,
+  firstIntentAt: null,
+  deadlineAt: null,
+  openAttempts: 0,
+  observation: null,
+  failures: 0,
+  failingSince: null,
+  renewedToken: false,
+  createdWithoutId: false,
+  notBefore: null,
+  waitReason: null,
+  error: null,
+  starts: 0,
+} as const satisfies JobPatch;
+
 const fieldNames = {
   owner: 'owner',
   starts: 'starts',

@@ -1,5 +1,5 @@
 import type { Job, JobError, MediaItem, WaitReason } from '#libs/jobs/job.ts';
-import type { JobPatch } from '#libs/jobs/job-record.ts';
+import { type JobPatch, neverTried } from '#libs/jobs/job-record.ts';
 import type { MoveFacts } from '#libs/jobs/job-store.ts';
 import type { MoveName } from '#libs/jobs/moves.ts';
 import type { Order } from '#libs/jobs/order.ts';
@@ -30,23 +30,6 @@ export interface OutcomeContext {
   readonly giveUpAfterMs?: number;
 }
 
-/** A fresh start for the next post of a thread: what was known of the last attempt does not concern it. */
-const forgetAttempt = {
-  attemptId: null,
-  intentAt: null,
-  firstIntentAt: null,
-  deadlineAt: null,
-  openAttempts: 0,
-  observation: null,
-  failures: 0,
-  failingSince: null,
-  renewedToken: false,
-  notBefore: null,
-  waitReason: null,
-  error: null,
-  starts: 0,
-} as const satisfies JobPatch;
-
 /** X has the present post: the thread goes on, or the job is published. */
 export function planCreated(
   job: Pick<Job, 'cursor'>,
@@ -60,7 +43,7 @@ export function planCreated(
   if (!last)
     return {
       name: 'createdNext',
-      facts: { cursor, tweet, checkAfterMs: 5000, patch: { ...forgetAttempt, cursor: cursor + 1 } },
+      facts: { cursor, tweet, checkAfterMs: 5000, patch: { ...neverTried, cursor: cursor + 1 } },
     };
   const patch = { createdWithoutId: tweet.id === null, notBefore: null, waitReason: null, error: null };
   return { name: 'created', facts: { cursor, tweet, patch } };
@@ -113,7 +96,8 @@ export const unreachable: JobError = {
 
 const threadBroken: JobError = {
   code: 'x_unavailable',
-  detail: 'X took a post of the thread without telling its id, so the next one cannot answer it.',
+  detail:
+    'A post of the thread is on X, but its id could not be found out, so the next one cannot answer it.',
 };
 
 const aboutOf = (job: Job) => ({ attemptId: job.attemptId ?? '', cursor: job.cursor });
