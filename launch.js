@@ -4,6 +4,7 @@
 // Usage: node launch.js <file.ts | name of an installed command> [arguments…]
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import module from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -37,6 +38,10 @@ if (Number.parseInt(process.versions.node, 10) >= wanted) {
     ? join(root, target)
     : realpathSync(join(root, 'node_modules', '.bin', target));
   process.argv = [process.execPath, script, ...rest];
+  // Compiled code is kept for the next start, of the processes that this one starts too. Where nothing can be written
+  // there, all works as well, and starts take longer.
+  process.env.NODE_COMPILE_CACHE ??= join(root, 'node_modules', '.cache', 'node-compile');
+  module.enableCompileCache(process.env.NODE_COMPILE_CACHE);
   await import(pathToFileURL(script).href);
 } else {
   const node = findNode();
