@@ -5,6 +5,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasChromium, startChromium } from '#apps/api/pages/test-chromium.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
+import { snowflakeAt } from '#libs/x-api/snowflake.ts';
 import { type System, startSystem } from './system.ts';
 
 /** Set to a folder, every page that a test opens is also kept there as a picture. */
@@ -186,6 +187,27 @@ describe.skipIf(!hasChromium)('the pages in a real browser (Chromium, where it i
     await page.getByText('You said that the post is on X').waitFor();
     expect((await session.request('GET', `/jobs/${body.job_id}`)).body.status).toBe('published');
     expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  it('of an uncertain post of a thread the address can be given, so that the rest can follow', async () => {
+    const { page, context } = await openBrowser(looks[0]);
+    const session = await system.connect('sandbox_ada');
+    const { body } = await session.request('POST', '/postTweet', {
+      text: 'Which one is it?',
+      thread: [{ text: 'This follows.' }],
+      publish_at: new Date(Date.now() + 3_600_000).toISOString(),
+    });
+    await using redis = await connectRedis(system.redis.url, 'fail-fast');
+    await redis.hset(`job:${body.job_id}`, { state: 'unconfirmed', open_attempts: '1' });
+    await signIn(page, `/jobs/${body.job_id}`);
+    const id = snowflakeAt(Date.now());
+    await page.getByLabel(/its address/).fill(`https://x.com/sandbox_ada/status/${id}?s=20`);
+    await page.getByRole('button', { name: 'It is there' }).click();
+    await page.getByText('You said that post 1 of 2 is on X, and where').waitFor();
+    expect((await session.request('GET', `/jobs/${body.job_id}`)).body.tweets).toMatchObject([
+      { tweet_id: id },
+    ]);
     await context.close();
   });
 

@@ -8,6 +8,7 @@ import { jobPage } from './pages/job-page.ts';
 import { sendPage, wantsPage } from './pages/page.ts';
 import { timelineOf } from './pages/timeline.ts';
 import { callsOf } from './pages/x-calls.ts';
+import { readResolve } from './requests.ts';
 import { readForm, type Session, toCaller } from './session.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
@@ -26,7 +27,7 @@ export function addJobPage(router: Router, deps: PagesDeps): void {
   router.post('/jobs/:jobId', async (ctx) => {
     ctx.state.isPage = true;
     const { session, fields } = await readForm(ctx, deps);
-    await act(deps, toCaller(session), ctx.params.jobId ?? '', fields.get('action'));
+    await act(deps, toCaller(session), ctx.params.jobId ?? '', fields);
     ctx.status = 303;
     ctx.redirect(ctx.path);
   });
@@ -48,6 +49,7 @@ async function show(
       timeline: timelineOf(await history(job.id), told),
       calls: callsOf(await calls(job.id)),
       canCancel: canCancel(job),
+      threadGoesOn: job.cursor + 1 < told.posts,
       csrfToken: session?.csrfToken ?? null,
       simulatorUrl,
       connectUrl: `${publicUrl}/startAuth?return_to=${ctx.path}`,
@@ -60,14 +62,24 @@ function canCancel(job: Job): boolean {
   return ['accepted', 'ready'].includes(job.state) && job.openAttempts === 0 && job.tweets.length === 0;
 }
 
-async function act({ jobs }: PagesDeps, caller: Caller, jobId: string, action: string | undefined) {
+/** What the buttons do. The user names a post by its address, or by the number at its end. */
+async function act({ jobs }: PagesDeps, caller: Caller, jobId: string, fields: ReadonlyMap<string, string>) {
+  const action = fields.get('action');
+  const address = fields.get('tweet')?.trim() ?? '';
   switch (action) {
     case 'cancel':
       return await jobs.cancel(caller, jobId);
-    case 'posted':
+    case 'posted': {
+      const id = address.split('/status/').at(-1)?.split(/[/?#]/, 1)[0];
+      return await jobs.resolve(
+        caller,
+        jobId,
+        readResolve({ outcome: action, ...(id ? { tweet_id: id } : {}) }),
+      );
+    }
     case 'not_posted':
     case 'resend':
-      return await jobs.resolve(caller, jobId, action);
+      return await jobs.resolve(caller, jobId, { outcome: action });
     default:
       throw new ProblemError('bad_request', 'The form did not say what to do.');
   }

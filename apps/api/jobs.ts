@@ -2,14 +2,15 @@ import { PassThrough } from 'node:stream';
 import type { Context } from 'koa';
 import { hasEnded, type Job } from '#libs/jobs/job.ts';
 import type { JobChanges } from '#libs/jobs/job-changes.ts';
-import type { JobStore, MoveFacts } from '#libs/jobs/job-store.ts';
+import type { JobStore } from '#libs/jobs/job-store.ts';
 import { type JobView, renderJob } from '#libs/jobs/job-view.ts';
-import type { MoveName } from '#libs/jobs/moves.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { UnsealError } from '#libs/sealing/sealing.ts';
 import { endOfWait } from './end-of-wait.ts';
+import { planResolve, wrongTweetId } from './plan-resolve.ts';
+import type { UserWord } from './requests.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
 export interface JobsDeps {
@@ -136,20 +137,21 @@ export function createJobAnswers(deps: JobsDeps) {
     return job;
   }
 
-  async function resolve(
-    caller: Caller,
-    jobId: string,
-    outcome: 'posted' | 'not_posted' | 'resend',
-  ): Promise<Job> {
+  async function resolve(caller: Caller, jobId: string, word: UserWord): Promise<Job> {
     const job = await ownJob(caller, jobId);
-    const moved = await deps.jobs.move(jobId, ...planResolve(job, deps.jobs.openOrder(job), outcome));
+    const posts = deps.jobs.openOrder(job).posts.length;
+    const [name, facts] = planResolve(job, word, { posts, now: now() });
+    const moved = await deps.jobs.move(jobId, name, facts);
+    if (!moved.done && moved.reason === 'claimed') throw wrongTweetId('Must not be the post of another job.');
     if (!moved.done)
       throw new ProblemError(
         'not_unconfirmed',
         'Only a job whose status is unconfirmed can be settled by your word.',
       );
-    if (outcome === 'resend') await deps.wakeUps.again(jobId, { round: `r${job.fence}` }).catch(() => {});
-    return await ownJob(caller, jobId);
+    const after = await ownJob(caller, jobId);
+    if (!hasEnded(after.state))
+      await deps.wakeUps.again(jobId, { round: `r${job.fence}-${job.cursor}` }).catch(() => {});
+    return after;
   }
 
   /** Server-sent events: the job now and at each change, until its end. */
@@ -198,40 +200,6 @@ export function createJobAnswers(deps: JobsDeps) {
 }
 
 export type JobAnswers = ReturnType<typeof createJobAnswers>;
-
-/** The user's word on an unconfirmed post, as a move of its record. */
-function planResolve(
-  job: Job,
-  order: Order,
-  outcome: 'posted' | 'not_posted' | 'resend',
-): [MoveName, MoveFacts] {
-  const { cursor } = job;
-  const error = (detail: string) => ({ code: 'x_unavailable', detail }) as const;
-  const tweet = { id: null, claim: 'take' } as const;
-  if (outcome === 'posted' && cursor + 1 < order.posts.length) {
-    const broken = error(
-      'X has this post of the thread, but its id is not known, so the next one cannot answer it.',
-    );
-    return ['resolvePostedAlone', { cursor, tweet, patch: { error: broken } }];
-  }
-  if (outcome === 'posted')
-    return ['resolvePosted', { cursor, tweet, patch: { createdWithoutId: true, error: null } }];
-  if (outcome === 'not_posted')
-    return [
-      'resolveNotPosted',
-      { cursor, patch: { error: error('You said that X does not have the post.') } },
-    ];
-  const fresh = {
-    attemptId: null,
-    intentAt: null,
-    firstIntentAt: null,
-    openAttempts: 0,
-    observation: null,
-    error: null,
-    starts: 0,
-  };
-  return ['resolveResend', { cursor, checkAfterMs: 5000, patch: fresh }];
-}
 
 function parseCursor(cursor: string): number {
   if (!/^\d{1,16}$/.test(cursor))

@@ -69,8 +69,8 @@ export function createToolActs({ publicUrl, posting, jobs, accounts }: CallDeps)
       return jobAnswer(await jobs.cancel(caller, parse(toolArguments.cancel_job, given).job_id));
     },
     async resolve_job({ caller, given }) {
-      const { job_id, outcome } = parse(toolArguments.resolve_job, given);
-      return jobAnswer(await jobs.resolve(caller, job_id, outcome));
+      const { job_id, ...word } = parse(toolArguments.resolve_job, given);
+      return jobAnswer(await jobs.resolve(caller, job_id, word));
     },
     async delete_tweet({ caller, given }) {
       const { tweet_id } = parse(toolArguments.delete_tweet, given);

@@ -33,8 +33,18 @@ export const resolveFields = {
   outcome: z
     .enum(['posted', 'not_posted', 'resend'], 'Must be posted, not_posted or resend.')
     .meta({ description: 'What the user found on X, or resend to post again because it is not there.' }),
+  tweet_id: z
+    .string('Must be the digits at the end of the URL of the post.')
+    .regex(/^\d{1,19}$/, 'Must be the digits at the end of the URL of the post.')
+    .optional()
+    .meta({
+      description:
+        'With posted: the digits at the end of its URL, so that the rest of a thread can follow. Without it the post is looked for.',
+    }),
 };
 const ResolveBody = z.strictObject(resolveFields);
+/** The user's word on an unconfirmed post. */
+export type UserWord = z.output<typeof ResolveBody>;
 
 /** @throws {ProblemError} bad_request */
 export const readWaitSeconds = (query: ParsedUrlQuery): number => parse(WaitQuery, query).wait_seconds;
@@ -43,7 +53,7 @@ export const readWaitSeconds = (query: ParsedUrlQuery): number => parse(WaitQuer
 export const readListQuery = (query: ParsedUrlQuery) => parse(ListQuery, query);
 
 /** @throws {ProblemError} bad_request, validation_failed */
-export const readResolve = (body: unknown) => parse(ResolveBody, body).outcome;
+export const readResolve = (body: unknown): UserWord => parse(ResolveBody, body);
 
 /** @throws {ProblemError} bad_request, naming every wrong field */
 export function parse<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {

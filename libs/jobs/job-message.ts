@@ -31,6 +31,8 @@ export function describeJob(job: Job, situation: Situation, now: number): string
     case 'unconfirmed':
       return 'It is not known whether X has the post. Look at your profile on X before you post it again, then settle this job.';
     case 'confirming':
+      if (job.createdWithoutId)
+        return 'X has the post, but its address is not known yet: looking for it. It will not be posted twice.';
       return 'The post was sent, but X did not answer clearly. Checking on X whether it is there; it will not be posted twice.';
     case 'scheduled':
       return `The post is scheduled for ${new Date(job.publishAt ?? now).toISOString()}.`;

@@ -104,8 +104,10 @@ export const moves = {
   cancel: { from: beforeSending, to: 'canceled', guards: ['unsent', 'trusted'], evenWhenFull: true },
   /** The user's word on an unconfirmed post. */
   resolvePosted: { from: ['unconfirmed'], to: 'published', guards: ['cursor'], evenWhenFull: true },
-  /** The same of a post in the middle of a thread: the next one has no id to answer. */
-  resolvePostedAlone: { from: ['unconfirmed'], to: 'failed', guards: ['cursor'], evenWhenFull: true },
+  /** The same of a post in the middle of a thread, named by the user: the next one answers it. */
+  resolvePostedNext: { from: ['unconfirmed'], to: 'ready', guards: ['cursor'], evenWhenFull: true },
+  /** The same without its id: it is looked for, and never sent again. */
+  resolvePostedLook: { from: ['unconfirmed'], to: 'confirming', guards: ['cursor'], evenWhenFull: true },
   resolveNotPosted: { from: ['unconfirmed'], to: 'failed', guards: ['cursor'], evenWhenFull: true },
   resolveResend: { from: ['unconfirmed'], to: 'ready', guards: ['cursor'], evenWhenFull: true },
   /** A wait, an observation, a count of starts. */

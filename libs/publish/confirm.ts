@@ -2,6 +2,7 @@ import type { Job, JobError, Observation } from '#libs/jobs/job.ts';
 import { redisNow } from '#libs/jobs/job-record.ts';
 import type { MoveFacts } from '#libs/jobs/job-store.ts';
 import type { Order } from '#libs/jobs/order.ts';
+import { snowflakeAt } from '#libs/x-api/snowflake.ts';
 import type { XTweet } from '#libs/x-api/x-api.ts';
 import {
   nextObservation,
@@ -168,11 +169,6 @@ function windowStart(job: Job): number {
     ? job.acceptedAt
     : (job.firstIntentAt ?? job.intentAt ?? job.acceptedAt);
   return from - toleranceMs;
-}
-
-/** The smallest post id of a moment (X's snowflake: 41 bits of ms since 2010-11-04, then 22 bits). */
-export function snowflakeAt(epochMs: number): string {
-  return String(BigInt(Math.max(0, epochMs - 1_288_834_974_657)) << 22n);
 }
 
 /** What a record gets when nobody said how its send ended. */

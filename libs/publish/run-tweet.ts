@@ -141,7 +141,9 @@ async function expire(deps: PublishDeps, job: Job, detail: string): Promise<null
 
 function tooLate(job: Job, now: number): string | null {
   if (job.expiresAt !== null && job.expiresAt <= now) return missedExpiry;
-  if (job.publishAt !== null && job.cursor === 0 && now - job.publishAt > latestMs)
+  // A post that has come to an end before is sent again because its user wants it now.
+  const first = job.cursor === 0 && job.endedAt === null;
+  if (job.publishAt !== null && first && now - job.publishAt > latestMs)
     return 'Its time was missed by more than six hours.';
   return null;
 }

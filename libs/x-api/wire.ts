@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseJson, plain } from './answer.ts';
+import { snowflakeTime } from './snowflake.ts';
 import type { TweetDraft, XInitializedUpload, XMediaStatus, XProcessing, XTweet, XUser } from './x-api.ts';
 
 /**
@@ -144,11 +145,6 @@ function toTweet(tweet: z.output<typeof TweetBody>): XTweet {
     noteText: note?.text ?? null,
     conversationId: tweet.conversation_id,
   };
-}
-
-/** Tweet ids carry their time: milliseconds since X's epoch, shifted by 22 bits. */
-function snowflakeTime(tweetId: string): number {
-  return Number(BigInt(tweetId) >> 22n) + 1_288_834_974_657;
 }
 
 /** The body of `POST /2/tweets`, without what is not set: X refuses empty fields. */

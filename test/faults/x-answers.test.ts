@@ -253,27 +253,6 @@ describe.concurrent('X does not show its posts after an attempt of unknown outco
   );
 });
 
-describe.concurrent('a thread whose third post has an unknown outcome', () => {
-  it.each([
-    ['and was created', actThenAnswer(500)],
-    ['and was not created', answer(500)],
-  ])('%s: the fourth waits for it, all are there once and in order', async (_, fault) => {
-    await using rig = await startX();
-    const session = await rig.account();
-    rig.simulator.faults.nth(create, 3, fault);
-    const asked = await ask(session, {}, 4);
-    expect(await settled(rig, asked)).toMatchObject({ status: 'published' });
-    const tweets = rig.tweetsOf(session);
-    expect(tweets.map((tweet) => asked.marks.findIndex((word) => tweet.text.includes(word)))).toEqual([
-      0, 1, 2, 3, 4,
-    ]);
-    expect(tweets.map((tweet) => tweet.replyTo ?? null)).toEqual([
-      null,
-      ...tweets.slice(0, 4).map(({ id }) => id),
-    ]);
-  });
-});
-
 /** As if an hour had passed: what waits is due, gates have reopened, and what has failed has failed that long. */
 async function anHourLater(rig: Rig, jobId: string): Promise<void> {
   await using redis = await connectRedis(rig.redis.url, 'wait');

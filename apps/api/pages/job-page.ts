@@ -12,6 +12,8 @@ export interface JobPageView {
   /** The calls to X that were made for it. */
   readonly calls: Html;
   readonly canCancel: boolean;
+  /** Posts of the thread follow the one that is being sent. */
+  readonly threadGoesOn: boolean;
   /** null: no forms, the reader is no signed-in browser. */
   readonly csrfToken: string | null;
   /** Where the posts of a sandbox really are; null outside a sandbox. */
@@ -101,11 +103,12 @@ function failureOf({ job, connectUrl }: JobPageView): Html | null {
 <a class="button" href="/">Write another</a></div>`;
 }
 
-function settleForm({ job, username, simulatorUrl }: JobPageView, csrfToken: string): Html {
+function settleForm({ job, username, simulatorUrl, threadGoesOn }: JobPageView, csrfToken: string): Html {
   return html`<div class="note bad"><p><a href="${simulatorUrl ?? `https://x.com/${username}`}">Look at your profile on X</a>,
 then say what you see. Until then nothing is sent again.</p>
 <form method="post" action="/jobs/${job.job_id}">
 <input type="hidden" name="csrf_token" value="${csrfToken}">
+${threadGoesOn && html`<p><label for="tweet">If it is there: its address, so that the rest of the thread can follow</label><input id="tweet" name="tweet" inputmode="url" autocomplete="off"></p>`}
 <div class="actions">
 <button name="action" value="posted">It is there</button>
 <button name="action" value="not_posted">It is not there, leave it</button>
