@@ -16,6 +16,7 @@ import { createWakeUps, type WakeUpData } from '#libs/jobs/wake-up.ts';
 import type { Log } from '#libs/log/log.ts';
 import { createMediaFetcher } from '#libs/media/fetch-media.ts';
 import { createMediaStore } from '#libs/media/media-store.ts';
+import { createAccountPlaces } from '#libs/publish/account-places.ts';
 import { createGate } from '#libs/publish/gate.ts';
 import { createMediaMemory } from '#libs/publish/media-memory.ts';
 import type { PublishDeps, RunContext, RunResult } from '#libs/publish/publisher.ts';
@@ -58,7 +59,7 @@ export async function startWorker(
   await using stack = new AsyncDisposableStack();
   await mkdir(config.dataDir, { recursive: true });
   const redis = stack.use(await connectRedis(config.redisUrl, 'wait'));
-  const deps = await createDeps(config, log, redis, stack);
+  const deps = await createDeps(config, log, redis, stack, timings);
   await replayOutcomes(deps);
   const trust = stack.use(await watchTrust({ ...deps, redis, dataDir: config.dataDir, log }));
   stack.use(await signOfLife({ redis, queues: config.worker.queues }));
@@ -80,6 +81,7 @@ async function createDeps(
   log: Log,
   redis: RedisConnection,
   stack: AsyncDisposableStack,
+  timings: WorkerTimings,
 ): Promise<PublishDeps> {
   const sealer = createSealer(config.secrets.tokenKeys);
   stack.use(await announceKeys(redis, config.secrets.tokenKeys));
@@ -109,6 +111,7 @@ async function createDeps(
     mediaMemory: createMediaMemory({ redis }),
     wakeUps,
     gate: createGate({ redis }),
+    places: createAccountPlaces({ redis, leaseMs: timings.lockMs }),
     fetcher: stack.use(
       createMediaFetcher({ trustedHosts: config.mediaTrustedHosts, ownHosts: ownHosts(config) }),
     ),

@@ -42,6 +42,8 @@ export interface MediaItem {
   readonly progress: number;
   /** Bytes fetched and checked lie on disk as `file`, in the job's folder of the worker's media store. */
   readonly prepared: PreparedItem | null;
+  /** Fetched whole, and not prepared yet: a link that has ended meanwhile is not needed again. */
+  readonly fetched?: boolean;
   readonly upload: UploadState | null;
   /** Size of the segments of the next upload, where X refused the usual one. */
   readonly segmentBytes: number | null;

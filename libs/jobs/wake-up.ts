@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Queue, type Job as QueueEntry } from 'bullmq';
 import type { Redis } from 'ioredis';
 
@@ -20,6 +21,8 @@ export interface WakeUpOptions {
 
 /** Finished entries are kept a while for the dashboard only; they carry no content. */
 const kept = { age: 3600, count: 1000 };
+/** An entry that is about to sleep does so within moments; together half a second. */
+const untilAsleepMs = [10, 30, 60, 150, 250];
 
 /** The two queues. An entry is a wake-up call: losing, doubling or delaying one does no harm, the record is the truth. */
 export type WakeUps = ReturnType<typeof createWakeUps>;
@@ -76,11 +79,23 @@ export function createWakeUps({ redis, now = Date.now }: { redis: Redis; now?: (
     if (!promoted) await add(jobId, { round: `t${now()}` });
   }
 
+  /** There is a place for this media item now: its entry sleeps, or is about to. */
+  async function itemTurn(jobId: string, index: number): Promise<void> {
+    const entry = await queues.media.getJob(entryId(jobId, { index }));
+    for (const pauseMs of untilAsleepMs) {
+      // A second entry beside one that is in work would only take the work away from it.
+      if ((await entry?.getState()) !== 'active') break;
+      await pause(pauseMs);
+    }
+    await again(jobId, { index });
+  }
+
   return {
     add,
     again,
     ended,
     turn,
+    itemTurn,
     queues,
     [Symbol.asyncDispose]: async () => {
       await Promise.all(Object.values(queues).map((queue) => queue.close()));

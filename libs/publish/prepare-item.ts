@@ -1,4 +1,4 @@
-import { rename } from 'node:fs/promises';
+import { rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MediaItem, PreparedItem } from '#libs/jobs/job.ts';
 import type { MediaSource } from '#libs/jobs/order.ts';
@@ -22,7 +22,7 @@ export async function prepareItem(
   deps: PublishDeps,
   run: ItemRun,
   { source, early }: PrepareRequest,
-): Promise<Pick<MediaItem, 'prepared' | 'note' | 'fetchedBytes' | 'upload'>> {
+): Promise<Pick<MediaItem, 'prepared' | 'fetched' | 'note' | 'fetchedBytes' | 'upload'>> {
   const folder = await deps.mediaStore.folder(run.jobId);
   const fetchedFile = join(folder, `${run.index}.fetched`);
   const upload = early && source.kind !== 'upload' ? createEarlyUpload(deps, run, fetchedFile) : null;
@@ -32,7 +32,9 @@ export async function prepareItem(
     const fetched = await fetchItem(deps, run, source, { file: fetchedFile, room, upload });
     timed('fetch');
     deps.counts.add('media_bytes', ['fetched'], fetched.bytes);
-    await run.save({ stage: 'preparing', progress: 0, fetchedBytes: fetched.bytes }, { passed: true });
+    const here = { fetchedBytes: fetched.bytes, fetched: true };
+    await run.save({ stage: 'preparing', progress: 0, ...here }, { passed: true });
+    await run.place.take();
     const progress = createProgress((percent) => run.save({ progress: percent }));
     const made = await prepareMedia(fetchedFile, {
       outputFolder: folder,
@@ -49,7 +51,7 @@ export async function prepareItem(
     const { sha256, bytes, kind, mediaType, mediaCategory } = made;
     const prepared: PreparedItem = { file, sha256, bytes, kind, mediaType, mediaCategory };
     const sent = made.path === fetchedFile ? await upload?.finish(prepared) : null;
-    return { prepared, note: made.note, fetchedBytes: fetched.bytes, upload: sent ?? null };
+    return { prepared, fetched: false, note: made.note, fetchedBytes: fetched.bytes, upload: sent ?? null };
   } finally {
     await upload?.abandon();
   }
@@ -77,6 +79,8 @@ async function fetchItem(
   source: MediaSource,
   { file, room, upload }: Target,
 ): Promise<{ bytes: number; sha256?: string }> {
+  const copy = run.item.fetched === true ? await stat(file).catch(() => null) : null;
+  if (copy && copy.size === run.item.fetchedBytes) return { bytes: copy.size };
   if (source.kind === 'upload') return await deps.uploads.copyTo(source.mediaId, run.accountId, file);
   const progress = createProgress((percent, bytes) => run.save({ progress: percent, fetchedBytes: bytes }));
   const fetched = await deps.fetcher.fetch(source.url, {

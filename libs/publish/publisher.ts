@@ -10,6 +10,7 @@ import type { MediaStore } from '#libs/media/media-store.ts';
 import type { Spool } from '#libs/spool/spool.ts';
 import type { Prices } from '#libs/x-api/limits.ts';
 import type { XApi } from '#libs/x-api/x-api.ts';
+import type { AccountPlaces } from './account-places.ts';
 import type { Gate } from './gate.ts';
 import type { MediaMemory } from './media-memory.ts';
 
@@ -20,6 +21,7 @@ export interface PublishDeps {
   readonly vault: TokenVault;
   readonly x: XApi;
   readonly gate: Gate;
+  readonly places: AccountPlaces;
   readonly spool: Spool;
   readonly mediaStore: MediaStore;
   readonly fetcher: MediaFetcher;

@@ -5,6 +5,7 @@ import type { ItemStep } from '#libs/jobs/job-record.ts';
 import { type MediaSource, mediaOf } from '#libs/jobs/order.ts';
 import { mustLookFirst } from './intent.ts';
 import { checkMediaMix } from './media-mix.ts';
+import { createMediaPlace, type MediaPlace, NoPlaceError } from './media-place.ts';
 import { prepareItem } from './prepare-item.ts';
 import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
 import { maxStarts } from './run-tweet.ts';
@@ -20,6 +21,8 @@ export interface ItemRun extends RunContext {
   readonly index: number;
   readonly accountId: string;
   readonly altText: string | null;
+  /** Among the media of the account that may be in work. */
+  readonly place: MediaPlace;
   /** The item as last saved. */
   item: MediaItem;
   /** Saves what changed; throws ItemTakenOver when another run owns the item or the job no longer wants it. */
@@ -53,13 +56,16 @@ export async function runItem(
   const source = mediaOf(deps.jobs.openOrder(job))[index];
   if (!source) return null;
   if (claimed.starts > maxStarts) return await endPoisonItem(deps, job, index);
+  const { accountId, sequence } = job;
+  await using place = createMediaPlace(deps, { accountId, jobId, index, owner, sequence });
   let step: ItemStep = first.prepared ? 'prepared' : 'new';
   const run: ItemRun = {
     ...context,
     jobId,
     index,
-    accountId: job.accountId,
+    accountId,
     altText: source.altText,
+    place,
     item: first,
     async save(changes, options = {}) {
       run.item = { ...run.item, ...changes };
@@ -76,6 +82,7 @@ export async function runItem(
     return await carryOn(deps, job, run, source.source);
   } catch (error) {
     if (error instanceof ItemTakenOverError) return await cleanUp(deps, jobId);
+    if (error instanceof NoPlaceError) return await waitForPlace(deps, run, error);
     // Stopped on purpose: no failure of the item, and the start is taken back.
     if (context.signal.aborted) {
       await run.save({}, { passed: true }).catch(() => {});
@@ -95,11 +102,14 @@ async function carryOn(deps: PublishDeps, job: Job, run: ItemRun, source: MediaS
   const { prepared } = run.item;
   // The bytes may lie on another machine's disk, or be gone with it.
   if (!prepared || (run.item.upload?.finalized !== true && !existsSync(prepared.file))) {
+    // The link of a conversation's file ends in minutes: it is fetched before anything can make it wait.
+    const placed = await run.place.tryTake();
+    if (!placed && source.kind !== 'file') await run.place.take();
     await run.save(
       { stage: 'fetching', progress: 0, prepared: null, upload: null, notBefore: null, waitReason: null },
       { step: 'new' },
     );
-    const early = job.media.length === 1 && (job.publishAt ?? 0) - uploadAheadMs <= now;
+    const early = placed && job.media.length === 1 && (job.publishAt ?? 0) - uploadAheadMs <= now;
     const done = await prepareItem(deps, run, { source, early });
     const saved = await run.save(
       { ...done, stage: 'waiting', progress: 0, failures: 0 },
@@ -116,6 +126,7 @@ async function carryOn(deps: PublishDeps, job: Job, run: ItemRun, source: MediaS
   if (!allPrepared) return null;
   const uploadAt = (job.publishAt ?? 0) - uploadAheadMs;
   if (uploadAt > now) return uploadAt;
+  if (run.item.upload?.finalized !== true) await run.place.take();
   const wakeAt = await uploadItem(deps, run);
   if (wakeAt !== null) return wakeAt;
   const { ready } = await run.save(
@@ -127,6 +138,21 @@ async function carryOn(deps: PublishDeps, job: Job, run: ItemRun, source: MediaS
     await deps.wakeUps.again(job.id, { openJobs: await deps.jobs.openJobs(job.accountId) });
   }
   return null;
+}
+
+/** Outside, without a slot of the worker; whoever leaves wakes it. The time is for those who died before they could. */
+async function waitForPlace(
+  deps: PublishDeps,
+  run: ItemRun,
+  { askAfterMs }: NoPlaceError,
+): Promise<RunResult> {
+  try {
+    await run.save({ stage: 'waiting', progress: 0 }, { passed: true });
+    return (deps.now ?? Date.now)() + askAfterMs;
+  } catch (error) {
+    if (error instanceof ItemTakenOverError) return await cleanUp(deps, run.jobId);
+    throw error;
+  }
 }
 
 async function wakeOthers(deps: PublishDeps, job: Job, but: number): Promise<void> {
