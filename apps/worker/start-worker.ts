@@ -14,6 +14,7 @@ import { createSpend } from '#libs/jobs/spend.ts';
 import { createUploadStore } from '#libs/jobs/upload-store.ts';
 import { createWakeUps, type WakeUpData } from '#libs/jobs/wake-up.ts';
 import type { Log } from '#libs/log/log.ts';
+import { createBlockPool } from '#libs/media/blocks.ts';
 import { createMediaFetcher } from '#libs/media/fetch-media.ts';
 import { createMediaStore } from '#libs/media/media-store.ts';
 import { createAccountPlaces } from '#libs/publish/account-places.ts';
@@ -98,6 +99,7 @@ async function createDeps(
   const accounts = createAccountStore({ redis, sealer });
   const vault = stack.use(createTokenVault({ accounts, oauth, spool, redis }));
   await vault.replaySpool();
+  const blocks = createBlockPool();
   const mediaStore = createMediaStore({ dataDir: config.dataDir, maxBytes: config.mediaDiskBytes });
   const uploads = createUploadStore({ redis });
   await mediaStore.janitor(async (name) => (await jobs.isOpen(name)) || (await uploads.exists(name)));
@@ -113,8 +115,9 @@ async function createDeps(
     gate: createGate({ redis }),
     places: createAccountPlaces({ redis, leaseMs: timings.lockMs }),
     fetcher: stack.use(
-      createMediaFetcher({ trustedHosts: config.mediaTrustedHosts, ownHosts: ownHosts(config) }),
+      createMediaFetcher({ trustedHosts: config.mediaTrustedHosts, ownHosts: ownHosts(config), blocks }),
     ),
+    blocks,
     spend: createSpend({ redis, budgets: config.spend }),
     prices: { ...usualPrices, ...config.spend.prices },
     policy: config.publish,

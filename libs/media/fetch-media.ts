@@ -1,6 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+
+import { type BlockPool, createBlockPool } from './blocks.ts';
 import { type Answer, createExchange, RetryableAnswerError } from './exchange.ts';
+import { createFileWriter } from './file-writer.ts';
 import {
   createGuardedAgent,
   defaultTimeouts,
@@ -11,7 +14,7 @@ import {
 import { type JudgeHead, judgedBody } from './judge-head.ts';
 import { readHosts } from './media-url.ts';
 import { createPace, type Pace, type PaceLimits } from './pace.ts';
-import { type Destination, type Room, saveBody } from './save-body.ts';
+import { type Arrivals, type Destination, type Room, saveBody } from './save-body.ts';
 import { createSlots, type Slots } from './slots.ts';
 
 export interface MediaFetcherOptions {
@@ -30,6 +33,8 @@ export interface MediaFetcherOptions {
   readonly pace?: Partial<PaceLimits>;
   /** Downloads at a time, in all and from one host. */
   readonly concurrency?: { readonly overall?: number; readonly perHost?: number };
+  /** Memory for what is on its way; a pool of its own when left out. */
+  readonly blocks?: BlockPool;
   readonly now?: () => number;
 }
 
@@ -42,8 +47,10 @@ export interface FetchOptions {
   readonly signal?: AbortSignal | undefined;
   /** Looks at the first bytes, to end the download early or to lower its limit. */
   readonly judge?: JudgeHead | undefined;
-  /** Called after `bytes` are in the file, so that they can be read there; `totalBytes` is what the host stated. */
+  /** Hears how many bytes have come; `totalBytes` is what the host stated. */
   readonly onProgress?: (bytes: number, totalBytes: number | null) => void;
+  /** Follows the bytes themselves. */
+  readonly arrivals?: Arrivals | undefined;
 }
 
 /** Downloads what a URL of a stranger points at, past one guard. */
@@ -91,6 +98,8 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
     { trustedHosts, ownHosts: readHosts(options.ownHosts ?? []) },
     timeouts,
   );
+  const blocks = options.blocks ?? createBlockPool();
+  const writer = createFileWriter();
   const takePlace = createPlaces(options.concurrency?.overall ?? 16, options.concurrency?.perHost ?? 4);
   const retryDelaysMs = options.retryDelaysMs ?? [300, 1_000];
 
@@ -112,15 +121,17 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
   }
 
   return {
-    async fetch(url, { file, maxBytes, room, judge, signal, onProgress }) {
+    async fetch(url, { file, maxBytes, room, judge, signal, onProgress, arrivals }) {
       const destination: Destination = { file, room, admittedBytes: 0, usedBytes: 0 };
       let saved = { sha256: '', bytes: 0 };
       const receive = async (answer: Answer, pace: Pace) => {
         const body = judge ? judgedBody(answer.body, answer.totalBytes, judge) : answer.body;
-        saved = await saveBody(body, answer.totalBytes, destination, (bytes) => {
+        const onPiece = (bytes: number) => {
           pace.reached(bytes);
           onProgress?.(bytes, answer.totalBytes);
-        });
+        };
+        const saving = { destination, blocks, writer, signal: pace.signal, arrivals, onPiece };
+        saved = await saveBody(body, answer.totalBytes, saving);
       };
       try {
         await download({ url, maxBytes, signal, receive });
@@ -143,7 +154,10 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
       await download({ url, maxBytes, signal, redirects, receive });
       return document;
     },
-    [Symbol.asyncDispose]: () => agent.destroy(),
+    async [Symbol.asyncDispose]() {
+      await agent.destroy();
+      await writer[Symbol.asyncDispose]();
+    },
   };
 }
 

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
 import { ProblemError } from '#libs/problem/problem.ts';
+import { type Block, type BlockPool, blockBytes } from './blocks.ts';
+import type { FileWriter, WritingFile } from './file-writer.ts';
 
 /** Where the room on disk comes from: asked before bytes are written, told once they are. */
 export interface Room {
@@ -17,47 +17,102 @@ export interface Destination {
   usedBytes: number;
 }
 
-const roomStepBytes = 8 * 1024 * 1024;
-/** Pieces come in as the network gives them, often 64 kB: written together they cost a fraction, unless they are slow. */
-const writeBytes = 1024 * 1024;
-const writeAfterMs = 20;
+/** Follows a file while it comes in, block by block of `blockBytes`, the last one shorter. */
+export interface Arrivals {
+  /** From here on the file comes from its start; again when a download begins anew. */
+  began(totalBytes: number | null): void;
+  /** These bytes are here, `length` of them from `position` on, and may be lent now; they are not in the file yet. */
+  came(block: Block, position: number, length: number): void;
+  /** Everything before `end` is in the file. */
+  written(end: number): void;
+}
 
-/**
- * Writes a body to the destination's file from its start and hashes it on the way; `onPiece` hears how many bytes
- * are in the file. Rejects with `storage_full` when the disk is.
- */
+interface Saving {
+  readonly destination: Destination;
+  readonly blocks: BlockPool;
+  readonly writer: FileWriter;
+  readonly signal: AbortSignal;
+  readonly arrivals: Arrivals | undefined;
+  /** Hears how many bytes have come. */
+  readonly onPiece: (bytes: number) => void;
+}
+
+const roomStepBytes = 8 * 1024 * 1024;
+/** How far the network may be ahead of the disk. */
+const mostUnwritten = 2;
+
+/** Writes a body to the destination's file from its start and hashes it on the way. Rejects with `storage_full` when the disk is. */
 export async function saveBody(
   body: AsyncIterable<Uint8Array>,
   totalBytes: number | null,
-  destination: Destination,
-  onPiece: (bytes: number) => void,
+  saving: Saving,
 ): Promise<{ sha256: string; bytes: number }> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  await admit(destination, totalBytes ?? 0);
-  await using file = await openToWrite(destination.file);
-  let pieces: Uint8Array[] = [];
-  let heldBytes = 0;
-  let writtenAt = performance.now();
-  const write = async () => {
-    await admit(destination, bytes + heldBytes);
-    await writeAll(file, pieces);
-    bytes += heldBytes;
-    [pieces, heldBytes, writtenAt] = [[], 0, performance.now()];
-    if (bytes > destination.usedBytes) {
-      destination.room?.wrote(bytes - destination.usedBytes);
-      destination.usedBytes = bytes;
+  const { destination, blocks, signal, arrivals, onPiece } = saving;
+  try {
+    await admit(destination, totalBytes ?? 0);
+    await using file = await saving.writer.open(destination.file);
+    arrivals?.began(totalBytes);
+    await using queue = createWriteQueue(file, saving);
+    let bytes = 0;
+    for await (const piece of body) {
+      for (let taken = 0; taken < piece.length; ) {
+        queue.filling ??= await blocks.receive(signal);
+        const part = piece.subarray(taken, taken + blockBytes - queue.filled);
+        queue.filling.bytes.set(part, queue.filled);
+        taken += part.length;
+        queue.filled += part.length;
+        if (queue.filled === blockBytes) await queue.flush();
+      }
+      bytes += piece.length;
+      onPiece(bytes);
     }
-    onPiece(bytes);
-  };
-  for await (const piece of body) {
-    hash.update(piece);
-    pieces.push(piece);
-    heldBytes += piece.length;
-    if (heldBytes >= writeBytes || performance.now() - writtenAt >= writeAfterMs) await write();
+    await queue.flush();
+    await queue.drained();
+    return { sha256: await file.finish(), bytes };
+  } catch (error) {
+    throw asStorageProblem(error);
   }
-  if (heldBytes > 0) await write();
-  return { sha256: hash.digest('hex'), bytes };
+}
+
+/** The block that is being filled, and those on their way to the disk. */
+function createWriteQueue(file: WritingFile, { destination, arrivals }: Saving) {
+  let position = 0;
+  let unwritten: Promise<unknown>[] = [];
+  async function write(block: Block, length: number, end: number): Promise<void> {
+    using held = block;
+    await file.write(held.bytes.subarray(0, length));
+    if (end > destination.usedBytes) {
+      destination.room?.wrote(end - destination.usedBytes);
+      destination.usedBytes = end;
+    }
+    arrivals?.written(end);
+  }
+  const queue = {
+    filling: null as Block | null,
+    filled: 0,
+    async flush(): Promise<void> {
+      const { filling: block, filled } = queue;
+      if (!block || filled === 0) return;
+      await admit(destination, position + filled);
+      [queue.filling, queue.filled] = [null, 0];
+      arrivals?.came(block, position, filled);
+      position += filled;
+      const writing = write(block, filled, position);
+      // Whoever waits for it hears of its failure; nobody else has to.
+      writing.catch(() => {});
+      unwritten.push(writing);
+      if (unwritten.length > mostUnwritten) await unwritten.shift();
+    },
+    async drained(): Promise<void> {
+      await Promise.all(unwritten);
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      queue.filling?.[Symbol.dispose]();
+      await Promise.allSettled(unwritten);
+      unwritten = [];
+    },
+  };
+  return queue;
 }
 
 async function admit(destination: Destination, bytes: number): Promise<void> {
@@ -65,24 +120,6 @@ async function admit(destination: Destination, bytes: number): Promise<void> {
   const wanted = Math.max(bytes, destination.usedBytes + (destination.usedBytes > 0 ? roomStepBytes : 0));
   await destination.room?.grow(wanted - destination.admittedBytes);
   destination.admittedBytes = wanted;
-}
-
-async function openToWrite(file: string): Promise<FileHandle> {
-  return await open(file, 'w').catch((error: unknown) => {
-    throw asStorageProblem(error);
-  });
-}
-
-async function writeAll(file: FileHandle, pieces: readonly Uint8Array[]): Promise<void> {
-  const whole = pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces);
-  try {
-    for (let offset = 0; offset < whole.length; ) {
-      const { bytesWritten } = await file.write(whole, offset);
-      offset += bytesWritten;
-    }
-  } catch (error) {
-    throw asStorageProblem(error);
-  }
 }
 
 /** A full disk as the problem that makes a job wait; any other error as it is. */

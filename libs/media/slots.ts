@@ -2,6 +2,8 @@
 export interface Slots {
   /** Waits for a place and holds it until disposed. Rejects with the signal's reason when that fires first. */
   take(signal?: AbortSignal): Promise<Disposable>;
+  /** A place that is free now, or null. */
+  takeNow(): Disposable | null;
   readonly taken: number;
 }
 
@@ -23,16 +25,20 @@ export function createSlots(size: number): Slots {
       },
     };
   };
+  const takeNow = () => {
+    if (taken >= size) return null;
+    taken += 1;
+    return place();
+  };
   return {
     get taken() {
       return taken;
     },
+    takeNow,
     async take(signal) {
       signal?.throwIfAborted();
-      if (taken < size) {
-        taken += 1;
-        return place();
-      }
+      const free = takeNow();
+      if (free) return free;
       await new Promise<void>((resolve, reject) => {
         const enter = () => {
           signal?.removeEventListener('abort', giveUp);

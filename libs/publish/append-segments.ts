@@ -1,19 +1,14 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import type { UploadState } from '#libs/jobs/job.ts';
-import { ProblemError } from '#libs/problem/problem.ts';
 import { createLaneCount } from './lane-count.ts';
 import type { PublishDeps } from './publisher.ts';
 import { createSegmentOrder } from './segment-order.ts';
+import type { SegmentSource } from './segment-source.ts';
 import { callX } from './x-call.ts';
 
-export interface SegmentSource {
-  readonly file: string;
-  readonly bytes: number;
-  /** Resolves once the bytes before `end` are in the file; left out when all of them are. */
-  readonly arrived?: ((end: number) => Promise<void>) | undefined;
-}
-
 interface Appending {
+  readonly source: SegmentSource;
+  /** Of the whole file. */
+  readonly bytes: number;
   readonly jobId: string;
   readonly accountId: string;
   readonly signal: AbortSignal;
@@ -27,21 +22,18 @@ interface Appending {
  */
 export async function appendSegments(
   deps: Pick<PublishDeps, 'x' | 'gate' | 'vault' | 'counts' | 'calls'>,
-  source: SegmentSource,
   upload: UploadState,
-  { checkpoint, ...about }: Appending,
+  { source, bytes: totalBytes, checkpoint, ...about }: Appending,
 ): Promise<UploadState> {
   const { mediaId, segmentBytes } = upload;
-  const count = Math.ceil(source.bytes / segmentBytes);
+  const count = Math.ceil(totalBytes / segmentBytes);
   const order = createSegmentOrder(upload.nextSegment);
   const laneCount = createLaneCount(segmentBytes);
   const reached = (): UploadState => ({ ...upload, nextSegment: order.lowest() });
-  await using file = await open(source.file);
   const append = async (index: number) => {
     const start = index * segmentBytes;
-    const length = Math.min(segmentBytes, source.bytes - start);
-    await source.arrived?.(start + length);
-    const bytes = await readSegment(file, start, length);
+    using segment = await source.read(start, Math.min(start + segmentBytes, totalBytes), about.signal);
+    const { bytes } = segment;
     const startedAt = performance.now();
     await callX(deps, { ...about, endpoint: 'append' }, (call) =>
       deps.x.appendSegment(mediaId, index, bytes, call),
@@ -70,16 +62,4 @@ export async function appendSegments(
   checkpoint(reached(), Math.floor((100 * order.lowest()) / count));
   if (failures.length > 0) throw failures[0];
   return reached();
-}
-
-async function readSegment(file: FileHandle, position: number, length: number): Promise<Uint8Array> {
-  const bytes = Buffer.allocUnsafe(length);
-  let read = 0;
-  while (read < length) {
-    const { bytesRead } = await file.read(bytes, read, length - read, position + read);
-    if (bytesRead === 0)
-      throw new ProblemError('storage_full', 'The media changed on this server while it was being uploaded.');
-    read += bytesRead;
-  }
-  return bytes;
 }

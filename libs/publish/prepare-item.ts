@@ -89,10 +89,8 @@ async function fetchItem(
     room,
     judge: judgeHead,
     signal: run.signal,
-    onProgress: (bytes, total) => {
-      upload?.arrived(bytes, total);
-      progress.report(total ? Math.floor((100 * bytes) / total) : 0, bytes);
-    },
+    onProgress: (bytes, total) => progress.report(total ? Math.floor((100 * bytes) / total) : 0, bytes),
+    arrivals: upload?.arrivals,
   });
   await progress.done();
   return fetched;

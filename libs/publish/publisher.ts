@@ -5,6 +5,7 @@ import type { JobStore } from '#libs/jobs/job-store.ts';
 import type { Spend } from '#libs/jobs/spend.ts';
 import type { UploadStore } from '#libs/jobs/upload-store.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
+import type { BlockPool } from '#libs/media/blocks.ts';
 import type { MediaFetcher } from '#libs/media/fetch-media.ts';
 import type { MediaStore } from '#libs/media/media-store.ts';
 import type { Spool } from '#libs/spool/spool.ts';
@@ -25,6 +26,7 @@ export interface PublishDeps {
   readonly spool: Spool;
   readonly mediaStore: MediaStore;
   readonly fetcher: MediaFetcher;
+  readonly blocks: BlockPool;
   readonly uploads: UploadStore;
   readonly mediaMemory: MediaMemory;
   readonly spend: Spend;

@@ -6,6 +6,7 @@ import { appendSegments } from './append-segments.ts';
 import { createProgress } from './progress.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import type { ItemRun } from './run-item.ts';
+import { createFileSource } from './segment-source.ts';
 import { callX } from './x-call.ts';
 
 /** X's processing may take this long in all. */
@@ -97,7 +98,8 @@ async function sendSegments(
     progress.report(percent);
   };
   try {
-    await appendSegments(deps, prepared, begun, { ...about(run), checkpoint });
+    await using source = createFileSource(prepared.file, deps.blocks);
+    await appendSegments(deps, begun, { ...about(run), source, bytes: prepared.bytes, checkpoint });
   } finally {
     await progress.done();
     await run.save({ stage: 'uploading', upload: reached });

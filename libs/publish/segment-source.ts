@@ -1,0 +1,88 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Block, BlockPool, Lease } from '#libs/media/blocks.ts';
+import type { Arrivals } from '#libs/media/save-body.ts';
+import { ProblemError } from '#libs/problem/problem.ts';
+
+/** Where the segments of an upload come from. */
+export interface SegmentSource extends AsyncDisposable {
+  /** The bytes from `start` to before `end`, at most a block; waits until they are here and there is memory for them. */
+  read(start: number, end: number, signal: AbortSignal): Promise<Lease>;
+}
+
+/** The segments of a file that is complete, or as far as it is. */
+export function createFileSource(path: string, blocks: BlockPool): SegmentSource {
+  let opening: Promise<FileHandle> | null = null;
+  return {
+    async read(start, end, signal) {
+      const lease = await blocks.send(signal);
+      try {
+        opening ??= open(path);
+        const bytes = lease.bytes.subarray(0, end - start);
+        await readWhole(await opening, bytes, start);
+        return { ...lease, bytes };
+      } catch (error) {
+        lease[Symbol.dispose]();
+        throw error;
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await (await opening?.catch(() => null))?.close();
+    },
+  };
+}
+
+async function readWhole(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let read = 0; read < bytes.length; ) {
+    const { bytesRead } = await file.read(bytes, read, bytes.length - read, position + read);
+    if (bytesRead === 0)
+      throw new ProblemError('storage_full', 'The media changed on this server while it was being uploaded.');
+    read += bytesRead;
+  }
+}
+
+interface Waiting {
+  readonly start: number;
+  readonly end: number;
+  /** With the bytes, or null: they are in the file. */
+  readonly resolve: (lease: Lease | null) => void;
+}
+
+/** The segments of a file that is still coming in: out of memory when they are asked for as they come, else from the file. */
+export function createArrivingSource(
+  path: string,
+  blocks: BlockPool,
+): SegmentSource & Pick<Arrivals, 'came' | 'written'> {
+  const file = createFileSource(path, blocks);
+  let inFile = 0;
+  let waiting: readonly Waiting[] = [];
+
+  function arrival(start: number, end: number, signal: AbortSignal): Promise<Lease | null> {
+    signal.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      waiting = [...waiting, { start, end, resolve }];
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+  }
+
+  return {
+    came(block: Block, position: number, length: number) {
+      waiting = waiting.filter(({ start, end, resolve }) => {
+        if (start < position || end > position + length) return true;
+        const lease = block.lend(start - position, end - position);
+        if (lease) resolve(lease);
+        return lease === null;
+      });
+    },
+    written(end: number) {
+      inFile = end;
+      const due = waiting.filter((entry) => entry.end <= inFile);
+      waiting = waiting.filter((entry) => entry.end > inFile);
+      for (const { resolve } of due) resolve(null);
+    },
+    async read(start, end, signal) {
+      const lease = end <= inFile ? null : await arrival(start, end, signal);
+      return lease ?? (await file.read(start, end, signal));
+    },
+    [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
+  };
+}
