@@ -60,7 +60,11 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const oauth = countRefreshes(createXOAuth({ ...config.x, redirectUri }), counts);
   const spool = stack.use(await openSpool(join(config.dataDir, 'spool'), sealer));
   const wakeUps = stack.use(createWakeUps({ redis }));
-  const jobs = createJobStore({ redis, sealer, onTurn: (jobId) => void wakeUps.turn(jobId).catch(() => {}) });
+  const jobs = createJobStore({
+    redis,
+    sealer,
+    onTurn: (...next) => void wakeUps.turn(...next).catch(() => {}),
+  });
   const uploads = createUploadStore({ redis });
   const spend = createSpend({ redis, budgets: config.spend });
   const prices = { ...usualPrices, ...config.spend.prices };

@@ -87,7 +87,11 @@ async function createDeps(
   const sealer = createSealer(config.secrets.tokenKeys);
   stack.use(await announceKeys(redis, config.secrets.tokenKeys));
   const wakeUps = stack.use(createWakeUps({ redis }));
-  const jobs = createJobStore({ redis, sealer, onTurn: (jobId) => void wakeUps.turn(jobId).catch(() => {}) });
+  const jobs = createJobStore({
+    redis,
+    sealer,
+    onTurn: (...next) => void wakeUps.turn(...next).catch(() => {}),
+  });
   const counts = stack.use(createCounts({ redis }));
   const calls = stack.use(createJobCalls({ redis }));
   const x = stack.use(createXApi({ apiUrl: config.x.apiUrl, observe: countXCalls(counts) }));

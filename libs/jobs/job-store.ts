@@ -78,8 +78,8 @@ function idempotencyKeyOf(request: Pick<AcceptRequest, 'accountId' | 'clientId'>
 interface JobStoreOptions {
   readonly redis: Redis;
   readonly sealer: Sealer;
-  /** Hears of the job whose turn it is among the posts of its account, after another has left its place. */
-  readonly onTurn?: (jobId: string) => void;
+  /** Hears of the job whose turn it is among the posts of its account, after another has left its place; and how many it has. */
+  readonly onTurn?: (jobId: string, openJobs: number) => void;
 }
 
 export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOptions) {
@@ -261,8 +261,8 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
           ...(to === 'published' ? { publishBuckets: catalogue.publish_seconds.buckets } : {}),
         }),
       ],
-    )) as [number, number | string, string];
-    if (answer[0] > 0 && answer[2]) onTurn(answer[2]);
+    )) as [number, number | string, string, number?];
+    if (answer[0] > 0 && answer[2]) onTurn(answer[2], answer[3] ?? 0);
     return answer[0] > 0 ? { done: true, at: Number(answer[1]) } : { done: false, reason: String(answer[1]) };
   }
 

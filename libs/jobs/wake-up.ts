@@ -67,8 +67,8 @@ export function createWakeUps({ redis, now = Date.now }: { redis: Redis; now?: (
     await add(jobId, { index: 0, round: 'end' }).catch(() => {});
   }
 
-  /** It is this job's turn now: its entry sleeps, or is about to. */
-  async function turn(jobId: string): Promise<void> {
+  /** It is this job's turn now: its entry sleeps, or is about to. The account's other posts give it no precedence. */
+  async function turn(jobId: string, openJobs: number): Promise<void> {
     const entry = await queues.tweets.getJob(entryId(jobId, {}));
     const promoted =
       entry &&
@@ -76,7 +76,7 @@ export function createWakeUps({ redis, now = Date.now }: { redis: Redis; now?: (
         () => true,
         () => false,
       ));
-    if (!promoted) await add(jobId, { round: `t${now()}` });
+    if (!promoted) await add(jobId, { round: `t${now()}`, openJobs });
   }
 
   /** There is a place for this media item now: its entry sleeps, or is about to. */

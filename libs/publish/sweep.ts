@@ -38,7 +38,10 @@ async function see(deps: PublishDeps, job: Job): Promise<void> {
     case 'unconfirmed':
       return await deps.wakeUps.again(job.id, { round: `o${now}` });
     case 'ready':
-      return await deps.wakeUps.again(job.id, { at: Math.max(job.notBefore ?? 0, job.publishAt ?? 0) });
+      return await deps.wakeUps.again(job.id, {
+        at: Math.max(job.notBefore ?? 0, job.publishAt ?? 0),
+        openJobs: await deps.jobs.openJobs(job.accountId),
+      });
     default:
       return await seeAccepted(deps, job);
   }
@@ -47,6 +50,7 @@ async function see(deps: PublishDeps, job: Job): Promise<void> {
 async function seeAccepted(deps: PublishDeps, job: Job): Promise<void> {
   if (mustLookFirst(job, (deps.now ?? Date.now)()))
     return await deps.wakeUps.again(job.id, { round: 'look' });
+  const openJobs = await deps.jobs.openJobs(job.accountId);
   const allPrepared = job.media.every((item) => item.prepared !== null);
   let open = 0;
   for (const [index, item] of job.media.entries()) {
@@ -54,7 +58,7 @@ async function seeAccepted(deps: PublishDeps, job: Job): Promise<void> {
     open++;
     // Prepared ones wait for the others, which wake them.
     if (item.prepared && !allPrepared) continue;
-    await deps.wakeUps.again(job.id, item.notBefore === null ? { index } : { index, at: item.notBefore });
+    await deps.wakeUps.again(job.id, { index, openJobs, at: item.notBefore ?? 0 });
   }
-  if (open === 0) await deps.wakeUps.again(job.id, { at: job.publishAt ?? 0 });
+  if (open === 0) await deps.wakeUps.again(job.id, { at: job.publishAt ?? 0, openJobs });
 }

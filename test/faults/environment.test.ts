@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ask, create, initialize, mark, onePicture, settled, startRig } from './rig.ts';
+import { ask, create, initialize, onePicture, settled, startRig } from './rig.ts';
 
 describe.concurrent('a media host', () => {
   it.each([
@@ -37,25 +37,5 @@ describe.concurrent('a media host', () => {
     expect(job).toMatchObject({ status: 'failed', error: { code: 'media_not_found' } });
     expect(rig.requests(session, initialize)).toHaveLength(0);
     expect(rig.requests(session, create)).toHaveLength(0);
-  });
-});
-
-describe.concurrent('one user with more posts than may be in work', () => {
-  it('is told so, and delays nobody else', async () => {
-    await using rig = await startRig({ workers: 1 });
-    const [busy, other] = [await rig.account(), await rig.account()];
-    // X takes no post of the busy one for now, so that all of them stay in work.
-    const isBusy = { when: ({ userId }: { userId: string | null }) => userId === busy.account.id };
-    const hold = rig.simulator.faults.hold(create, 'received', { ...isBusy, times: 1000 });
-    const answers = [];
-    for (let count = 0; count < 70; count++)
-      answers.push(await busy.request('POST', '/postTweet', { text: `Many ${mark()}` }));
-    const taken = answers.filter(({ status }) => status === 202);
-    expect(answers.at(-1)).toMatchObject({ status: 429, body: { code: 'too_many_open_jobs' } });
-    const single = await ask(other);
-    expect(await settled(rig, single)).toMatchObject({ status: 'published' });
-    hold.release();
-    await Promise.all(taken.map(({ body }) => busy.ended(body.job_id)));
-    expect(rig.tweetsOf(busy)).toHaveLength(taken.length);
   });
 });

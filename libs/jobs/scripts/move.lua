@@ -2,7 +2,8 @@
 -- KEYS: record, open jobs
 -- ARGV: the move as JSON: {id, moveId, from, to, guards{owner, attempt, cursor, due, deadline, unsent}, set{}, del[],
 --   bumpFence, name, historyLength, checkAt | checkAfterMs, tweet{id, claim}, retentionMs, publishBuckets[]}
--- Answers {1, now, id of the job whose turn it is now or ''} done, {2, now, ''} done before by this very call,
+-- Answers {1, now, id of the job whose turn it is now or '', open jobs of the account} done, {2, now, ''} done before by
+-- this very call,
 -- {0, reason, state}.
 local move = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
@@ -124,4 +125,4 @@ elseif to ~= 'ready' and to ~= 'sending' and to ~= state and redis.call('ZREM', 
   following = redis.call('ZRANGE', lane, 0, 0)[1] or ''
 end
 redis.call('PUBLISH', 'jobs:changed', move.id)
-return {1, now, following}
+return {1, now, following, following ~= '' and redis.call('SCARD', 'open:' .. record[11]) or 0}
