@@ -132,7 +132,7 @@ export async function connectedAccount(
   { accounts }: Pick<PostingDeps, 'accounts'>,
   caller: Caller,
 ): Promise<Account> {
-  const account = await accounts.find(caller.accountId);
+  const account = caller.account === undefined ? await accounts.find(caller.accountId) : caller.account;
   if (account?.state === 'connected') return account;
   throw new ProblemError(
     'reconnect_needed',

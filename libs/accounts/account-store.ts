@@ -26,6 +26,8 @@ export interface AccountStore {
   /** Stores a sign-in: a new account, or the same one healed. */
   connect(user: XUser, tokenSet: TokenSet): Promise<Account>;
   find(accountId: string): Promise<Account | null>;
+  /** The account that these `accountFields` of its hash are, for whoever has read them along with something else. */
+  toAccount(accountId: string, fields: readonly (string | null)[]): Account | null;
   /** Forgets the account. Resolves to what was stored, to be revoked at X. */
   remove(accountId: string): Promise<TokenSet | null>;
   /** All accounts, dead ones included. */
@@ -35,6 +37,10 @@ export interface AccountStore {
   /** For the token vault, and for whoever changes keys. */
   readonly tokens: TokenStore;
 }
+
+/** The fields of an account's hash that tell what it is. */
+export const accountFields = ['profile', 'scope', 'v', 'st', 'sealed'] as const;
+const mostRemembered = 1000;
 
 const accountIds = 'accounts';
 const Profile = z.object({
@@ -51,18 +57,33 @@ export function createAccountStore(options: {
   readonly now?: (() => number) | undefined;
 }): AccountStore {
   const { redis, sealer, now = Date.now } = options;
-  const tokens = createTokenStore({ redis, sealer });
-  const load = async (accountId: string) => {
-    const names = ['profile', 'scope', 'v', 'st', 'sealed'] as const;
-    const [profile, scope, version, st, sealed] = await redis.hmget(accountKey(accountId), ...names);
+  const store = createTokenStore({ redis, sealer });
+  const fetch = (accountId: string) => redis.hmget(accountKey(accountId), ...accountFields);
+  const parse = (accountId: string, fields: readonly (string | null)[]) => {
+    const [profile, scope, version, st, sealed] = fields;
     if (!profile) return null;
     const opened = sealed && st !== 'DEAD' ? openTokens(sealer, accountId, Number(version), sealed) : null;
     const scopes = (scope ?? '').split(' ').filter(Boolean);
     return { profile: Profile.parse(JSON.parse(profile)), scope: scopes, tokens: opened };
   };
+  // Whether a sealed value opens takes longer to tell than all else, and the fields of an account seldom change.
+  const remembered = new Map<string, { readonly fields: string; readonly account: Account }>();
+  const toAccount: AccountStore['toAccount'] = (accountId, fields) => {
+    const same = JSON.stringify(fields);
+    const known = remembered.get(accountId);
+    if (known?.fields === same) return known.account;
+    const found = parse(accountId, fields);
+    if (!found) return null;
+    const { profile, scope, tokens } = found;
+    const account: Account = { id: accountId, ...profile, scope, state: tokens ? 'connected' : 'reconnect' };
+    if (remembered.size >= mostRemembered) remembered.clear();
+    remembered.set(accountId, { fields: same, account });
+    return account;
+  };
   return {
-    tokens,
-    reseal: tokens.reseal,
+    tokens: store,
+    toAccount,
+    reseal: store.reseal,
     ids: () => redis.smembers(accountIds),
     async connect(user, tokenSet) {
       const { id, username, name, subscriptionType } = user;
@@ -77,14 +98,9 @@ export function createAccountStore(options: {
         if (done === 1) return { id, ...profile, scope: [...tokenSet.scope], state: 'connected' };
       }
     },
-    async find(accountId) {
-      const found = await load(accountId);
-      if (!found) return null;
-      const { profile, scope } = found;
-      return { id: accountId, ...profile, scope, state: found.tokens ? 'connected' : 'reconnect' };
-    },
+    find: async (accountId) => toAccount(accountId, await fetch(accountId)),
     async remove(accountId) {
-      const found = await load(accountId);
+      const found = parse(accountId, await fetch(accountId));
       // A pair that a refresh brings from now on finds no account and is revoked by the vault.
       await redis.multi().del(accountKey(accountId)).srem(accountIds, accountId).exec();
       return found?.tokens ? { ...found.tokens, scope: found.scope } : null;

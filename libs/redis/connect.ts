@@ -1,4 +1,4 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { type Command, Redis, type RedisOptions } from 'ioredis';
 
 /**
  * How a connection behaves while Redis is away.
@@ -19,6 +19,21 @@ export function redisOptions(whenAway: WhenAway): Omit<RedisOptions, 'replyMappi
   };
 }
 
+/**
+ * The commands of one turn of the event loop leave in one write: each write costs a system call here and wakes Redis
+ * there, which syncs its file to disk before it answers.
+ */
+class WritesOncePerTurn extends Redis {
+  override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
+    const socket = this.stream;
+    if (socket && !socket.writableCorked) {
+      socket.cork();
+      setImmediate(() => socket.uncork());
+    }
+    return super.sendCommand(command, stream);
+  }
+}
+
 export type RedisConnection = Redis & AsyncDisposable;
 
 /**
@@ -30,7 +45,7 @@ export async function connectRedis(
   whenAway: WhenAway,
   { timeoutMs = 10_000 }: { timeoutMs?: number } = {},
 ): Promise<RedisConnection> {
-  const redis = new Redis(url, { ...redisOptions(whenAway), lazyConnect: true });
+  const redis = new WritesOncePerTurn(url, { ...redisOptions(whenAway), lazyConnect: true });
   let lastError: Error | undefined;
   // Without a listener ioredis prints every lost connection; the state is visible in `status` and in failing commands.
   redis.on('error', (error) => {

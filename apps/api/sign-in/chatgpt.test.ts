@@ -75,6 +75,7 @@ describe('a custom GPT signs its user in, step by step', () => {
       clientId: gpt.clientId,
       scope: everyScope.split(' '),
       audience: 'rest',
+      account: expect.objectContaining({ id: ada.id, username: ada.username, state: 'connected' }),
     });
   });
 

@@ -26,6 +26,7 @@ describe('a sign-in of a program', () => {
       clientId: ownClientId,
       scope: everyScope.split(' '),
       audience: 'rest',
+      account: expect.objectContaining({ id: ada.id, username: ada.username, state: 'connected' }),
     });
   });
 

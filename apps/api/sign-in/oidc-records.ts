@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { AdapterPayload } from 'oidc-provider';
+import { accountFields } from '#libs/accounts/account-store.ts';
+import { accountKey } from '#libs/accounts/token-store.ts';
 import { prepareScript } from '#libs/redis/script.ts';
 import { hashOf } from './secrets.ts';
 
@@ -26,6 +28,15 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'exp', ARGV[1])
 return redis.call('EXPIREAT', KEYS[1], ARGV[1])`;
 
+/**
+ * An access token with all that it hangs on, in one question, because every request asks it.
+ * KEYS token · ARGV fields of the account → {payload, end, key of the grant, whether that lives, the account's fields}
+ */
+const lookUpLua = `
+local token = redis.call('HMGET', KEYS[1], 'payload', 'exp', 'grant', 'account')
+if not token[3] then return token end
+return {token[1], token[2], token[3], redis.call('EXISTS', token[3]), redis.call('HMGET', token[4], unpack(ARGV))}`;
+
 /** Where a record is kept: its id is a secret for most kinds, so only the hash of it is written down. */
 export function recordKey(kind: string, id: string): string {
   return `oauth:${kind}:${hashOf(id)}`;
@@ -36,9 +47,18 @@ export function nowSeconds(): number {
   return Math.floor(Date.now() / 1000);
 }
 
+/** An access token, whether its grant lives, and the fields of its account (`accountFields`). */
+export interface FoundToken {
+  readonly payload: AdapterPayload;
+  /** undefined, like `account`: the token is of an earlier version, which did not note where they are. */
+  readonly alive: boolean | undefined;
+  readonly account: readonly (string | null)[] | undefined;
+}
+
 /** oidc-provider's records, each a hash in Redis: its payload without `jti` (which is the id), and what became of it. */
 export interface OidcRecords {
   read(kind: string, id: string): Promise<AdapterPayload | undefined>;
+  lookUpToken(token: string): Promise<FoundToken | undefined>;
   write(kind: string, id: string, payload: AdapterPayload, ttlSeconds: number | undefined): Promise<void>;
   /** How often the record was used now, this time included; 0: it does not exist. */
   consume(kind: string, id: string): Promise<number>;
@@ -52,7 +72,16 @@ export interface OidcRecords {
 export function createOidcRecords(redis: Redis): OidcRecords {
   const consume = prepareScript(redis, consumeLua);
   const extend = prepareScript(redis, extendLua);
+  const lookUp = prepareScript(redis, lookUpLua);
   return {
+    async lookUpToken(token) {
+      const answer = await lookUp([recordKey('AccessToken', token)], accountFields);
+      const [stored, exp, , alive, account] = answer as LookUpAnswer;
+      if (stored === null) return undefined;
+      const payload: AdapterPayload = { ...JSON.parse(stored), jti: token };
+      if (exp !== null) payload.exp = Number(exp);
+      return { payload, account, alive: alive === undefined ? undefined : alive === 1 };
+    },
     async read(kind, id) {
       const fields = await redis.hgetall(recordKey(kind, id));
       if (fields.payload === undefined) return undefined;
@@ -64,7 +93,8 @@ export function createOidcRecords(redis: Redis): OidcRecords {
     },
     async write(kind, id, payload, ttlSeconds) {
       const { jti: _, ...stored } = payload;
-      const commands = redis.multi().hset(recordKey(kind, id), 'payload', JSON.stringify(stored));
+      const fields = { payload: JSON.stringify(stored), ...linksOf(kind, payload) };
+      const commands = redis.multi().hset(recordKey(kind, id), fields);
       if (ttlSeconds !== undefined) commands.expire(recordKey(kind, id), ttlSeconds);
       await commands.exec();
     },
@@ -73,6 +103,20 @@ export function createOidcRecords(redis: Redis): OidcRecords {
     keep: async (kind, id, ttlSeconds) => void (await redis.expire(recordKey(kind, id), ttlSeconds)),
     remove: async (kind, id) => void (await redis.del(recordKey(kind, id))),
   };
+}
+
+type LookUpAnswer = [
+  payload: string | null,
+  exp: string | null,
+  grant: string | null,
+  alive: number | undefined,
+  account: readonly (string | null)[] | undefined,
+];
+
+/** Where an access token's grant and account are, for `lookUpToken`. */
+function linksOf(kind: string, { grantId, accountId }: AdapterPayload): Record<string, string> {
+  if (kind !== 'AccessToken' || grantId === undefined || accountId === undefined) return {};
+  return { grant: recordKey('Grant', grantId), account: accountKey(accountId) };
 }
 
 function isInGrace(kind: string, fields: Record<string, string>): boolean {

@@ -1,14 +1,14 @@
 import type { Redis } from 'ioredis';
-import { type Adapter, type AdapterFactory, type AdapterPayload, errors } from 'oidc-provider';
+import { type Adapter, type AdapterFactory, errors } from 'oidc-provider';
 import { createGrants, type Grants, refreshTokenSeconds } from './grants.ts';
-import { createOidcRecords, nowSeconds, type OidcRecords } from './oidc-records.ts';
+import { createOidcRecords, type FoundToken, nowSeconds, type OidcRecords } from './oidc-records.ts';
 import { reach } from './reach.ts';
 
 /** Storage of the authorization server, and the few questions that are put to it directly. */
 export interface OidcStore {
   readonly adapter: AdapterFactory;
-  /** What an access token stands for, or null when it is unknown, expired or revoked. Two reads at most. */
-  findAccessToken(token: string): Promise<AdapterPayload | null>;
+  /** What an access token stands for, or null when it is unknown, expired or revoked. One read. */
+  findAccessToken(token: string): Promise<FoundToken | null>;
   /** Gives a refresh token and its grant another full life. */
   extendRefreshToken(token: string): Promise<void>;
   isGrantAlive(grantId: string): Promise<boolean>;
@@ -28,9 +28,10 @@ export function createOidcStore(redis: Redis): OidcStore {
     adapter: (kind) => createAdapter(kind, records, grants),
     findAccessToken: (token) =>
       reach(async () => {
-        const payload = await records.read('AccessToken', token);
-        if (payload?.grantId === undefined || (payload.exp ?? 0) <= nowSeconds()) return null;
-        return (await grants.exists(payload.grantId)) ? payload : null;
+        const found = await records.lookUpToken(token);
+        const { grantId, exp = 0 } = found?.payload ?? {};
+        if (!found || grantId === undefined || exp <= nowSeconds()) return null;
+        return (found.alive ?? (await grants.exists(grantId))) ? found : null;
       }),
     extendRefreshToken: (token) =>
       reach(async () => {

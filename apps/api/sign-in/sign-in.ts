@@ -81,7 +81,7 @@ export async function createSignIn(options: SignInOptions): Promise<SignIn> {
   const browserCookie = createBrowserCookie(publicUrl);
   const attempts = createAttempts(redis, options.sealer);
   const xSignIn = createXSignIn({ ...options, attempts, browserCookie });
-  const desk = createTokenDesk({ provider, store, audiences, publicUrl });
+  const desk = createTokenDesk({ provider, store, accounts, audiences, publicUrl });
   const consent = createConsent({
     ...{ provider, desk, xSignIn, accounts, browserCookie },
     memory: createConsentMemory(redis, store),

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ownClientId } from './clients.ts';
+import { recordKey } from './oidc-records.ts';
 import { fieldOf, locationOf, TestBrowser } from './test-browser.ts';
 import {
   decideAtX,
@@ -96,6 +97,14 @@ describe('what counts as an access token (O17, O21)', () => {
     const { access_token } = await signInDirectly(world);
     expect(await later(3_599_000, () => world.signIn.findCaller(access_token))).not.toBeNull();
     expect(await later(3_601_000, () => world.signIn.findCaller(access_token))).toBeNull();
+  });
+
+  it('may have been handed out before tokens noted where their grant and account are', async () => {
+    const { access_token } = await signInDirectly(world);
+    await world.redis.hdel(recordKey('AccessToken', access_token), 'grant', 'account');
+    expect(await world.signIn.findCaller(access_token)).toMatchObject({ accountId: ada.id });
+    await world.signIn.revokeAccount(ada.id);
+    expect(await world.signIn.findCaller(access_token)).toBeNull();
   });
 
   it('is nowhere in Redis, nor are refresh tokens and codes', async () => {

@@ -1,4 +1,5 @@
 import type { Provider } from 'oidc-provider';
+import type { Account, AccountStore } from '#libs/accounts/account-store.ts';
 import type { Audiences } from './authorization-server.ts';
 import { ownClientId, ownRedirectUri } from './clients.ts';
 import type { OidcStore } from './oidc-store.ts';
@@ -10,6 +11,8 @@ export interface Caller {
   readonly clientId: string;
   readonly scope: readonly string[];
   readonly audience: 'rest' | 'mcp';
+  /** The account as it was when the token was looked up, null: it is gone; undefined where nobody has looked. */
+  readonly account?: Account | null | undefined;
 }
 
 interface OurTokens {
@@ -45,11 +48,13 @@ export interface TokenDesk {
 export function createTokenDesk({
   provider,
   store,
+  accounts,
   audiences,
   publicUrl,
 }: {
   readonly provider: Provider;
   readonly store: OidcStore;
+  readonly accounts: Pick<AccountStore, 'toAccount'>;
   readonly audiences: Audiences;
   readonly publicUrl: string;
 }): TokenDesk {
@@ -99,7 +104,8 @@ export function createTokenDesk({
       return new provider.AuthorizationCode({ ...common, redirectUri, resource: audiences.rest }).save();
     },
     async findCaller(accessToken) {
-      const payload = await store.findAccessToken(accessToken);
+      const found = await store.findAccessToken(accessToken);
+      const { payload } = found ?? {};
       if (!payload?.accountId || !payload.clientId) return null;
       const audience =
         payload.aud === audiences.rest
@@ -109,7 +115,9 @@ export function createTokenDesk({
             : null;
       if (audience === null) return null;
       const scope = (payload.scope ?? '').split(' ').filter(Boolean);
-      return { accountId: payload.accountId, clientId: payload.clientId, scope, audience };
+      const { accountId, clientId } = payload;
+      const account = found?.account && accounts.toAccount(accountId, found.account);
+      return { accountId, clientId, scope, audience, account };
     },
   };
 }
