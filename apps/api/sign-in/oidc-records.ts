@@ -30,12 +30,12 @@ return redis.call('EXPIREAT', KEYS[1], ARGV[1])`;
 
 /**
  * An access token with all that it hangs on, in one question, because every request asks it.
- * KEYS token · ARGV fields of the account → {payload, end, key of the grant, whether that lives, the account's fields}
+ * KEYS token · ARGV fields of the account → {payload, end, whether its grant lives, the account's fields}
  */
 const lookUpLua = `
 local token = redis.call('HMGET', KEYS[1], 'payload', 'exp', 'grant', 'account')
-if not token[3] then return token end
-return {token[1], token[2], token[3], redis.call('EXISTS', token[3]), redis.call('HMGET', token[4], unpack(ARGV))}`;
+if not token[3] then return {token[1], token[2]} end
+return {token[1], token[2], redis.call('EXISTS', token[3]), redis.call('HMGET', token[4], unpack(ARGV))}`;
 
 /** Where a record is kept: its id is a secret for most kinds, so only the hash of it is written down. */
 export function recordKey(kind: string, id: string): string {
@@ -76,7 +76,7 @@ export function createOidcRecords(redis: Redis): OidcRecords {
   return {
     async lookUpToken(token) {
       const answer = await lookUp([recordKey('AccessToken', token)], accountFields);
-      const [stored, exp, , alive, account] = answer as LookUpAnswer;
+      const [stored, exp, alive, account] = answer as LookUpAnswer;
       if (stored === null) return undefined;
       const payload: AdapterPayload = { ...JSON.parse(stored), jti: token };
       if (exp !== null) payload.exp = Number(exp);
@@ -108,7 +108,6 @@ export function createOidcRecords(redis: Redis): OidcRecords {
 type LookUpAnswer = [
   payload: string | null,
   exp: string | null,
-  grant: string | null,
   alive: number | undefined,
   account: readonly (string | null)[] | undefined,
 ];
