@@ -47,6 +47,8 @@ export interface FetchOptions {
   readonly signal?: AbortSignal | undefined;
   /** Looks at the first bytes, to end the download early or to lower its limit. */
   readonly judge?: JudgeHead | undefined;
+  /** Changes the bytes on their way: what comes out is what is written and hashed. Called anew for each try. */
+  readonly alter?: ((body: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>) | undefined;
   /** Hears how many bytes have come; `totalBytes` is what the host stated. */
   readonly onProgress?: (bytes: number, totalBytes: number | null) => void;
   /** Follows the bytes themselves. */
@@ -121,11 +123,12 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
   }
 
   return {
-    async fetch(url, { file, maxBytes, room, judge, signal, onProgress, arrivals }) {
+    async fetch(url, { file, maxBytes, room, judge, alter, signal, onProgress, arrivals }) {
       const destination: Destination = { file, room, admittedBytes: 0, usedBytes: 0 };
       let saved = { sha256: '', bytes: 0 };
       const receive = async (answer: Answer, pace: Pace) => {
-        const body = judge ? judgedBody(answer.body, answer.totalBytes, judge) : answer.body;
+        const judged = judge ? judgedBody(answer.body, answer.totalBytes, judge) : answer.body;
+        const body = alter ? alter(judged) : judged;
         const onPiece = (bytes: number) => {
           pace.reached(bytes);
           onProgress?.(bytes, answer.totalBytes);

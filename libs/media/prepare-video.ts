@@ -3,13 +3,14 @@ import type { VideoInspection } from './inspect.ts';
 import { planVideo, type Transcoding } from './plan-video.ts';
 import { removeIfFailed } from './prepare-image.ts';
 import { describe, outputFor, type PreparedMedia, toNote, type Work } from './prepared-media.ts';
+import { removeMetadata } from './remove-metadata.ts';
 import { defaultFfmpeg, FfmpegMissingError, transcode } from './transcode.ts';
 
 /** Makes a video fit: as it is where X takes it, else copied into an MP4 or transcoded where ffmpeg is installed. */
 export async function prepareVideo(file: string, video: VideoInspection, work: Work): Promise<PreparedMedia> {
   const plan = planVideo(video, work.limits.video);
   if (plan.act === 'refuse') throw new ProblemError(plan.code, plan.detail);
-  if (plan.act === 'pass') return await describe(file, 'video', video.format, null, work.sha256);
+  if (plan.act === 'pass') return await pass(file, video, work);
   const output = outputFor(file, 'mp4', work);
   await work.room?.grow(Math.min(work.limits.video.maxBytes, 2 * video.bytes));
   return await removeIfFailed(output, async () => {
@@ -22,6 +23,13 @@ export async function prepareVideo(file: string, video: VideoInspection, work: W
     await checkResult(output, work);
     return await describe(output, 'video', 'mp4', noteOn(plan));
   });
+}
+
+/** As it is, but for what it tells besides its pictures and its sound. */
+async function pass(file: string, { format }: VideoInspection, work: Work): Promise<PreparedMedia> {
+  const hadMetadata = await removeMetadata(file);
+  const note = hadMetadata || work.isCleaned === true ? toNote(['metadata was removed']) : null;
+  return await describe(file, 'video', format, note, hadMetadata ? undefined : work.sha256);
 }
 
 /** What came out is judged like what came in. */

@@ -10,7 +10,7 @@ import type { FfmpegOptions } from './transcode.ts';
 
 /** A file that X takes. */
 export interface PreparedMedia {
-  /** The input itself when it needed no change, else a file in the output folder. */
+  /** The input itself when it needed no change, or none but blanking in place, else a file in the output folder. */
   readonly path: string;
   readonly sha256: string;
   readonly bytes: number;
@@ -29,6 +29,8 @@ export interface PrepareOptions {
   readonly signal?: AbortSignal | undefined;
   /** SHA-256 of the input in hex, where it is known from its download: it is not read again then. */
   readonly sha256?: string | undefined;
+  /** Its metadata was removed while it came in: the note says so. */
+  readonly isCleaned?: boolean | undefined;
   /** Hears how far it is, in percent from 0 to 100. */
   readonly onProgress?: (percent: number) => void;
   /** Room on disk to be asked for before a changed file is written; without it, the disk itself is the limit. */

@@ -2,6 +2,7 @@ import { rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MediaItem, PreparedItem } from '#libs/jobs/job.ts';
 import type { MediaSource } from '#libs/jobs/order.ts';
+import { cleanBody } from '#libs/media/clean-body.ts';
 import { judgeHead } from '#libs/media/judge-head.ts';
 import { mediaLimits } from '#libs/media/media-limits.ts';
 import { prepareMedia } from '#libs/media/prepare-media.ts';
@@ -32,7 +33,8 @@ export async function prepareItem(
     const fetched = await fetchItem(deps, run, source, { file: fetchedFile, room, upload });
     timed('fetch');
     deps.counts.add('media_bytes', ['fetched'], fetched.bytes);
-    const here = { fetchedBytes: fetched.bytes, fetched: true };
+    const note = fetched.isCleaned ? 'Metadata was removed.' : null;
+    const here = { fetchedBytes: fetched.bytes, fetched: true, note };
     await run.save({ stage: 'preparing', progress: 0, ...here }, { passed: true });
     await run.place.take();
     const progress = createProgress((percent) => run.save({ progress: percent }));
@@ -40,6 +42,7 @@ export async function prepareItem(
       outputFolder: folder,
       signal: run.signal,
       sha256: fetched.sha256,
+      isCleaned: fetched.isCleaned,
       room,
       onProgress: (percent) => progress.report(percent),
     });
@@ -50,7 +53,9 @@ export async function prepareItem(
     await rename(made.path, file);
     const { sha256, bytes, kind, mediaType, mediaCategory } = made;
     const prepared: PreparedItem = { file, sha256, bytes, kind, mediaType, mediaCategory };
-    const sent = made.path === fetchedFile ? await upload?.finish(prepared) : null;
+    // What was sent is what came in, and what came in has this hash.
+    const isAsItCame = made.path === fetchedFile && made.sha256 === fetched.sha256;
+    const sent = isAsItCame ? await upload?.finish(prepared) : null;
     return { prepared, fetched: false, note: made.note, fetchedBytes: fetched.bytes, upload: sent ?? null };
   } finally {
     await upload?.abandon();
@@ -78,20 +83,29 @@ async function fetchItem(
   run: ItemRun,
   source: MediaSource,
   { file, room, upload }: Target,
-): Promise<{ bytes: number; sha256?: string }> {
+): Promise<{ bytes: number; sha256?: string; isCleaned: boolean }> {
   const copy = run.item.fetched === true ? await stat(file).catch(() => null) : null;
-  if (copy && copy.size === run.item.fetchedBytes) return { bytes: copy.size };
-  if (source.kind === 'upload') return await deps.uploads.copyTo(source.mediaId, run.accountId, file);
+  if (copy && copy.size === run.item.fetchedBytes)
+    return { bytes: copy.size, isCleaned: run.item.note !== null };
+  if (source.kind === 'upload')
+    return { ...(await deps.uploads.copyTo(source.mediaId, run.accountId, file)), isCleaned: false };
+  let isCleaned = false;
   const progress = createProgress((percent, bytes) => run.save({ progress: percent, fetchedBytes: bytes }));
   const fetched = await deps.fetcher.fetch(source.url, {
     file,
     maxBytes: mediaLimits.video.maxInputBytes,
     room,
     judge: judgeHead,
+    alter: (body) => {
+      isCleaned = false;
+      return cleanBody(body, () => {
+        isCleaned = true;
+      });
+    },
     signal: run.signal,
     onProgress: (bytes, total) => progress.report(total ? Math.floor((100 * bytes) / total) : 0, bytes),
     arrivals: upload?.arrivals,
   });
   await progress.done();
-  return fetched;
+  return { ...fetched, isCleaned };
 }

@@ -1,0 +1,150 @@
+/** Gives the bytes of a file (or of a part of one) from `offset` on; fewer than `length` at its end. */
+export type ReadBytes = (offset: number, length: number) => Promise<Buffer>;
+
+/** A box whose content is metadata: `offset` is where it begins, behind `headerBytes` of it is what is blanked. */
+export interface Blank {
+  readonly offset: number;
+  readonly headerBytes: number;
+  readonly end: number;
+}
+
+/** The header of a box (ISO/IEC 14496-12, 4.2). */
+export interface Box extends Blank {
+  readonly type: string;
+}
+
+/** Boxes that lie side by side in a file and are metadata; everything else there stays. */
+const metadataInFile = ['uuid', 'meta', 'udta', 'xml ', 'gps '];
+const inMovie = ['mvhd', 'trak', 'mvex', 'iods', 'pssh', 'cmov', 'rmra', 'clip', 'ctab', 'prfl'];
+const inTrack = [
+  ...['tkhd', 'tref', 'edts', 'mdia', 'load', 'txas', 'imap', 'trgr'],
+  ...['clip', 'matt', 'prfl', 'tapt', 'kmat', 'crgn'],
+];
+const empty = ['free', 'skip', 'wide'];
+const metadataInMedia = ['uuid', 'meta', 'udta'];
+/** What a track holds; `meta` and `camm` are positions, faces, camera settings, frame by frame. */
+const metadataHandlers = ['meta', 'camm'];
+/** Names of the program that wrote the file. */
+const encoderNames = ['©too', '©swr', '©enc'];
+
+/** More than any real file has in these places. */
+const mostBoxes = 10_000;
+const mostHarmlessBytes = 4096;
+
+/** Whether a box that lies directly in the file is metadata. */
+export function isMetadataInFile(type: string): boolean {
+  return metadataInFile.includes(type);
+}
+
+/**
+ * Finds the metadata of an MP4 or MOV between `start` and `end`: what may lie in a file beside the pictures and the
+ * sound (positions, names, dates, XMP, the maker's own), and which a player skips. In a movie and its tracks everything
+ * stays that the specifications need for playing, turned as it is turned; what they do not know goes. A name of the
+ * writing program alone is left alone. Boxes that lie about their size end the search where they are.
+ */
+export async function findMetadata(read: ReadBytes, start: number, end: number): Promise<readonly Blank[]> {
+  const found: Blank[] = [];
+  const budget = { left: mostBoxes };
+  for (let at = start; at < end && budget.left > 0; budget.left -= 1) {
+    const box = parseHeader(await read(at, Math.min(16, end - at)), at);
+    if (!box) break;
+    if (box.type === 'moov' && box.end <= end) await searchMovie(read, box, budget, found);
+    // One that goes on past the end of the file is cut off there.
+    else if (isMetadataInFile(box.type)) found.push({ ...box, end: Math.min(box.end, end) });
+    at = box.end;
+  }
+  return found.map(({ offset, headerBytes, end: to }) => ({ offset, headerBytes, end: to }));
+}
+
+async function searchMovie(read: ReadBytes, movie: Box, budget: Budget, found: Blank[]): Promise<void> {
+  for await (const box of boxesIn(read, movie.offset + movie.headerBytes, movie.end, budget)) {
+    if (box.type === 'trak') await searchTrack(read, box, budget, found);
+    else if (await isForeign(read, box, inMovie)) found.push(box);
+  }
+}
+
+async function searchTrack(read: ReadBytes, track: Box, budget: Budget, found: Blank[]): Promise<void> {
+  const inIt: Blank[] = [];
+  for await (const box of boxesIn(read, track.offset + track.headerBytes, track.end, budget)) {
+    if (await isForeign(read, box, inTrack)) inIt.push(box);
+    if (box.type !== 'mdia') continue;
+    for await (const part of boxesIn(read, box.offset + box.headerBytes, box.end, budget)) {
+      if (metadataInMedia.includes(part.type)) inIt.push(part);
+      if (part.type !== 'hdlr') continue;
+      const handler = await read(part.offset + part.headerBytes + 8, 4);
+      // Without its tables nobody finds what it holds among the pictures and the sound.
+      if (metadataHandlers.includes(handler.toString('latin1'))) return void found.push(track);
+    }
+  }
+  found.push(...inIt);
+}
+
+async function isForeign(read: ReadBytes, box: Box, known: readonly string[]): Promise<boolean> {
+  if (known.includes(box.type) || empty.includes(box.type)) return false;
+  return box.type !== 'udta' || !(await namesOnlyTheEncoder(read, box));
+}
+
+/** QuickTime's user data, or the iTunes list that MP4 has in its place, with nothing in it but who wrote the file. */
+async function namesOnlyTheEncoder(read: ReadBytes, box: Box): Promise<boolean> {
+  const start = box.offset + box.headerBytes;
+  if (box.end - start > mostHarmlessBytes) return false;
+  const bytes = await read(start, box.end - start);
+  const readHere: ReadBytes = async (offset, length) => bytes.subarray(offset, offset + length);
+  const budget = { left: mostBoxes };
+  const holdsOnly = async (from: number, to: number, allowed: (part: Box) => Promise<boolean> | boolean) => {
+    let at = from;
+    for await (const part of boxesIn(readHere, from, to, budget)) {
+      if (!empty.includes(part.type) && !(await allowed(part))) return false;
+      at = part.end;
+    }
+    // QuickTime may end such a list with four zeros.
+    return bytes.subarray(at, to).every((byte) => byte === 0) && to - at <= 4;
+  };
+  const isName = ({ type }: Box) => encoderNames.includes(type);
+  const isList = (part: Box) =>
+    part.type === 'hdlr' ||
+    (part.type === 'ilst' && holdsOnly(part.offset + part.headerBytes, part.end, isName));
+  // `meta` has four bytes of version and flags before what it holds.
+  const isIt = (part: Box) =>
+    isName(part) || (part.type === 'meta' && holdsOnly(part.offset + part.headerBytes + 4, part.end, isList));
+  return await holdsOnly(0, bytes.length, isIt);
+}
+
+interface Budget {
+  left: number;
+}
+
+/** The boxes that lie side by side from `start` on; ends before one that does not fit before `end`. */
+async function* boxesIn(read: ReadBytes, start: number, end: number, budget: Budget): AsyncGenerator<Box> {
+  for (let at = start; at + 8 <= end && budget.left > 0; budget.left -= 1) {
+    const box = parseHeader(await read(at, Math.min(16, end - at)), at);
+    if (!box || box.end > end) return;
+    yield box;
+    at = box.end;
+  }
+}
+
+/** How long the header is that begins with these eight bytes. */
+export function headerBytesOf(bytes: Buffer): 8 | 16 {
+  return bytes.length >= 4 && bytes.readUInt32BE(0) === 1 ? 16 : 8;
+}
+
+/** Reads a header; null where there is none, or one that cannot be: shorter than itself, or without an end. */
+export function parseHeader(bytes: Buffer, offset: number): Box | null {
+  if (bytes.length < 8 || bytes.length < headerBytesOf(bytes)) return null;
+  const headerBytes = headerBytesOf(bytes);
+  const size = headerBytes === 16 ? Number(bytes.readBigUInt64BE(8)) : bytes.readUInt32BE(0);
+  if (size < headerBytes || size > Number.MAX_SAFE_INTEGER - offset) return null;
+  return { type: bytes.toString('latin1', 4, 8), offset, headerBytes, end: offset + size };
+}
+
+/** Blanks what of a box lies in `bytes`, which stand at `position` in the file: nothing moves, the box is an empty one. */
+export function blankWithin(bytes: Buffer, position: number, { offset, headerBytes, end }: Blank): void {
+  for (const [index, byte] of Buffer.from('free').entries()) {
+    const at = offset + 4 + index - position;
+    if (at >= 0 && at < bytes.length) bytes[at] = byte;
+  }
+  const from = Math.max(0, offset + headerBytes - position);
+  if (from < Math.min(bytes.length, end - position))
+    bytes.fill(0, from, Math.min(bytes.length, end - position));
+}
