@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { delay } from '#apps/x-simulator/fault.ts';
 import type { Session } from '../system.ts';
-import { ask, create, mark, type Rig, settled, startRig } from './rig.ts';
+import { ask, create, finalize, mark, onePicture, type Rig, settled, startRig } from './rig.ts';
 
-/** How many posts of `busy` reached X between its request number `from` and the latest post of `other`. */
-function overtaken(rig: Rig, busy: Session, other: Session, from: number): number {
-  const to = rig.requests(other, create).at(-1)?.number ?? 0;
-  return rig.requests(busy, create).filter(({ number }) => number > from && number < to).length;
+/** How many requests of `busy` reached X between request number `from` and the latest one of `other`. */
+function overtaken(
+  rig: Rig,
+  { busy, other, endpoint, from }: { busy: Session; other: Session; endpoint: string; from: number },
+): number {
+  const to = rig.requests(other, endpoint).at(-1)?.number ?? 0;
+  return rig.requests(busy, endpoint).filter(({ number }) => number > from && number < to).length;
 }
 
 describe.concurrent('one account with 500 posts in work', () => {
@@ -28,13 +31,38 @@ describe.concurrent('one account with 500 posts in work', () => {
     // One thing at a time: whatever goes before the other's post delays it.
     await using _worker = await rig.worker({ WORKER_CONCURRENCY: '1' });
     expect(await settled(rig, early)).toMatchObject({ status: 'published' });
-    expect(overtaken(rig, busy, other, 0)).toBeLessThanOrEqual(2);
+    expect(overtaken(rig, { busy, other, endpoint: create, from: 0 })).toBeLessThanOrEqual(2);
     // And when the queue has been in motion for a while.
     await rig.simulator.state.requests.waitFor(() => rig.requests(busy, create).length >= 50, 30_000);
     const late = await ask(other);
     const from = rig.simulator.state.requests.all.at(-1)?.number ?? 0;
     expect(await settled(rig, late)).toMatchObject({ status: 'published' });
-    expect(overtaken(rig, busy, other, from)).toBeLessThanOrEqual(2);
+    expect(overtaken(rig, { busy, other, endpoint: create, from })).toBeLessThanOrEqual(2);
+  });
+});
+
+describe.concurrent('one account with a hundred posts with pictures in work', () => {
+  it('delays the single picture of another by no more than three of its own', async () => {
+    await using rig = await startRig({
+      environment: { MAX_OPEN_JOBS: '100', REQUESTS_PER_MINUTE: '100000' },
+    });
+    const [busy, other] = [await rig.account(), await rig.account()];
+    // Each another picture: what X has already is not uploaded again.
+    const picture = async (index: number) => {
+      rig.mediaHost.files.set(`/${index}.png`, await onePicture(`rgb(${index}, 0, 0)`));
+      return { media_url: rig.mediaHost.url(`/${index}.png`) };
+    };
+    await Promise.all(Array.from({ length: 100 }, async (_, index) => ask(busy, await picture(index))));
+    rig.simulator.faults.always(finalize, delay(20));
+    const early = await ask(other, await picture(200));
+    await using _worker = await rig.worker({ WORKER_CONCURRENCY: '3' });
+    expect(await settled(rig, early)).toMatchObject({ status: 'published' });
+    expect(overtaken(rig, { busy, other, endpoint: finalize, from: 0 })).toBeLessThanOrEqual(3);
+    await rig.simulator.state.requests.waitFor(() => rig.requests(busy, finalize).length >= 20, 30_000);
+    const late = await ask(other, await picture(201));
+    const from = rig.simulator.state.requests.all.at(-1)?.number ?? 0;
+    expect(await settled(rig, late)).toMatchObject({ status: 'published' });
+    expect(overtaken(rig, { busy, other, endpoint: create, from })).toBeLessThanOrEqual(3);
   });
 });
 

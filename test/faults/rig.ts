@@ -143,7 +143,7 @@ export async function settled(rig: Rig, asked: Asked): Promise<JobView> {
   return job;
 }
 
-export const onePicture = (): Promise<Buffer> =>
-  sharp({ create: { width: 64, height: 64, channels: 3, background: '#336699' } })
+export const onePicture = (background = '#336699'): Promise<Buffer> =>
+  sharp({ create: { width: 64, height: 64, channels: 3, background } })
     .png()
     .toBuffer();
