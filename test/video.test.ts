@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,6 +48,22 @@ function makeVideo(): Buffer {
   }
 }
 
+/** The same video with the place where it was taken, in its tables and behind all of it. */
+function tagged(): Buffer {
+  const folder = mkdtempSync(join(tmpdir(), 'post-to-x-video-'));
+  try {
+    const [from, to] = [join(folder, 'a.mp4'), join(folder, 'b.mp4')];
+    writeFileSync(from, video);
+    const tags = ['-metadata', 'comment=at +48.8577+002.2950', '-movflags', '+faststart'];
+    execFileSync('ffmpeg', ['-v', 'error', '-i', from, '-c', 'copy', ...tags, to]);
+    const xmp = Buffer.from('....uuid0123456789abcdef<x:xmpmeta>+48.8577+002.2950/</x:xmpmeta>');
+    xmp.writeUInt32BE(xmp.length, 0);
+    return Buffer.concat([readFileSync(to), xmp]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 describe.skipIf(!hasFfmpeg)('a video', () => {
   it('leaves for X while its download still runs, and arrives whole', async () => {
     expect(video.length).toBeGreaterThan(9_000_000);
@@ -77,6 +93,23 @@ describe.skipIf(!hasFfmpeg)('a video', () => {
       request.endpoint.endsWith('/initialize'),
     );
     expect(initialized).toHaveLength(1);
+  });
+
+  it('that says where it was taken leaves as early, and says so no more', async () => {
+    const { simulator, mediaHost } = system;
+    const session = await system.connect('sandbox_cleo');
+    const given = tagged();
+    expect(given.toString('latin1').split('48.8577')).toHaveLength(3);
+    const before = simulator.state.requests.all.length;
+    mediaHost.files.set('/tagged.mp4', given);
+    const job = await session.post({ text: 'A place', media_url: mediaHost.url('/tagged.mp4') });
+    expect(job).toMatchObject({ status: 'published', media: [{ note: 'Metadata was removed.' }] });
+    const [tweet] = simulator.state.tweets.visible(session.account.id);
+    const media = simulator.state.media.get(tweet?.mediaIds[0] ?? '');
+    const kept = await readFile(media?.path ?? '');
+    expect([kept.length, kept.includes('48.8577')]).toEqual([given.length, false]);
+    const requests = simulator.state.requests.all.slice(before);
+    expect(requests.filter(({ endpoint }) => endpoint.endsWith('/initialize'))).toHaveLength(1);
   });
 
   it('whose download breaks off is uploaded anew, and arrives whole', async () => {
