@@ -136,6 +136,7 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
         const saving = { destination, blocks, writer, signal: pace.signal, arrivals, onPiece };
         saved = await saveBody(body, answer.totalBytes, saving);
       };
+      writer.start();
       try {
         await download({ url, maxBytes, signal, receive });
         return saved;

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { compileCache } from './compile-cache.ts';
 
 type Act =
   | { readonly act: 'open'; readonly path: string }
@@ -22,6 +23,8 @@ export interface WritingFile extends AsyncDisposable {
 
 /** Writes and hashes files in one thread beside this one, which starts with the first file. */
 export interface FileWriter extends AsyncDisposable {
+  /** Starts the thread, so that it is there when the first file is. */
+  start(): void;
   /** Creates the file, or empties it. */
   open(path: string): Promise<WritingFile>;
 }
@@ -37,10 +40,9 @@ export function createFileWriter(): FileWriter {
   let last = 0;
   const waiting = new Map<number, Waiting>();
 
-  function start(): Worker {
+  function startThread(): Worker {
     const started = new Worker(new URL('./file-writer-thread.ts', import.meta.url), {
-      // It needs nothing of the environment, which holds secrets.
-      env: {},
+      env: compileCache(),
       execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
     });
@@ -62,7 +64,7 @@ export function createFileWriter(): FileWriter {
     else entry?.resolve(answer.sha256);
   }
   async function ask(file: number, act: Act): Promise<string | null> {
-    thread ??= start();
+    thread ??= startThread();
     last += 1;
     const { promise, resolve, reject } = Promise.withResolvers<string | null>();
     waiting.set(last, { resolve, reject });
@@ -75,6 +77,9 @@ export function createFileWriter(): FileWriter {
   }
 
   return {
+    start() {
+      thread ??= startThread();
+    },
     async open(path) {
       last += 1;
       const file = last;

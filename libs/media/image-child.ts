@@ -4,17 +4,13 @@
  */
 import { writeFileSync } from 'node:fs';
 import { DoesNotFitError, TooManyPixelsError } from './decode-errors.ts';
-import { inspectGif, inspectImage, lockDecoders, useLoader, verifyImage } from './image-decoder.ts';
 import type { ImageAnswer, ImageFailure, ImageResults, ImageTask } from './image-task.ts';
-import { renderGif } from './render-gif.ts';
-import { renderImage } from './render-image.ts';
 
 type Outcome = { readonly done: ImageResults[keyof ImageResults] } | { readonly failed: ImageFailure };
 
 function start(): void {
   const maxMemoryBytes = Number(process.argv[2]);
   let current = 0;
-  lockDecoders();
   volunteerForOom();
   // Nobody to answer to any more. `exit` would wait for the decoder's threads.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
@@ -31,20 +27,18 @@ function start(): void {
 
 async function answer(id: number, task: ImageTask): Promise<void> {
   try {
-    if (task.act !== 'probe') useLoader(task.format);
     reply(id, { done: await act(task) });
   } catch (error) {
     reply(id, { failed: toFailure(error, task) });
   }
 }
 
+/** What reads pictures and what reads videos is loaded when the first one comes: most children see only one kind. */
 async function act(task: ImageTask): Promise<ImageResults[keyof ImageResults]> {
-  if (task.act === 'inspect') return await inspectImage(task);
-  if (task.act === 'inspectGif') return await inspectGif(task);
-  if (task.act === 'verify') return await verifyImage(task);
-  // Loaded when the first video comes: most children only see pictures.
-  if (task.act === 'probe') return await (await import('./probe-video.ts')).probeVideo(task);
-  return task.act === 'render' ? await renderImage(task) : await renderGif(task);
+  if (task.act !== 'probe' && task.act !== 'load')
+    return await (await import('./image-work.ts')).workOnImage(task);
+  const { probeVideo } = await import('./probe-video.ts');
+  return task.act === 'probe' ? await probeVideo(task) : {};
 }
 
 function toFailure(error: unknown, task: ImageTask): ImageFailure {

@@ -22,15 +22,10 @@ const loaders: Readonly<Record<ImageFormat | 'gif', string>> = {
   avif: 'VipsForeignLoadHeifFile',
 };
 
-/** Shuts every decoder of libvips; `useLoader` opens the one that a file needs. */
-export function lockDecoders(): void {
+/** Opens the decoder of one format of libvips and shuts the others: no file reaches another one by what it looks like inside. */
+export function useLoader(format: ImageFormat | 'gif'): void {
   sharp.cache(false);
   sharp.concurrency(1);
-  sharp.block({ operation: ['VipsForeignLoad'] });
-}
-
-/** Opens the decoder of one format and shuts the others: no file reaches another one by what it looks like inside. */
-export function useLoader(format: ImageFormat | 'gif'): void {
   sharp.block({ operation: ['VipsForeignLoad'] });
   sharp.unblock({ operation: [loaders[format]] });
 }

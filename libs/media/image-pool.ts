@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type ProblemCode, ProblemError } from '#libs/problem/problem.ts';
+import { compileCache } from './compile-cache.ts';
 import type { ImageAnswer, ImageFailure, ImageResults, ImageTask } from './image-task.ts';
 import { createSlots } from './slots.ts';
 
@@ -65,7 +66,7 @@ export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
       [String(maxMemoryBytes)],
       {
         // Nothing of our environment, which holds secrets; malloc arenas would keep memory that nobody uses.
-        env: { MALLOC_ARENA_MAX: '2', VIPS_WARNING: '0' },
+        env: { ...compileCache(), MALLOC_ARENA_MAX: '2', VIPS_WARNING: '0' },
         execArgv: ['--max-old-space-size=128'],
         stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       },

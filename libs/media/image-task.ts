@@ -4,7 +4,14 @@ import type { VideoHeader } from './probe-video.ts';
 import type { Stretch } from './stretches.ts';
 
 /** What an image child can be asked to do; travels as JSON. */
-export type ImageTask = InspectTask | InspectGifTask | VerifyTask | RenderTask | GifRenderTask | ProbeTask;
+export type ImageTask =
+  | InspectTask
+  | InspectGifTask
+  | VerifyTask
+  | RenderTask
+  | GifRenderTask
+  | ProbeTask
+  | LoadTask;
 
 /** Reads the header. */
 export interface InspectTask {
@@ -73,6 +80,11 @@ export interface ProbeTask {
   readonly format: VideoFormat;
 }
 
+/** Loads what probing a video needs, so that the child is ready when the video is. */
+export interface LoadTask {
+  readonly act: 'load';
+}
+
 export type OutputFormat = 'jpeg' | 'png' | 'webp';
 
 /** What a file says without being decoded. Width and height are as the picture is shown, orientation applied. */
@@ -115,6 +127,7 @@ export interface ImageResults {
   readonly render: RenderedImage;
   readonly renderGif: RenderedGif;
   readonly probe: VideoHeader;
+  readonly load: Record<string, never>;
 }
 
 /** The answer of a child: what came of the task, or why nothing did; and what memory the child holds by now. */

@@ -7,6 +7,16 @@ import { prepareVideo } from './prepare-video.ts';
 import type { PreparedMedia, PrepareOptions, Work } from './prepared-media.ts';
 
 let ownImages: ImagePool | null = null;
+// Its children end themselves when they are idle and with this process: there is nothing to close.
+const images = () => (ownImages ??= createImagePool());
+
+/** Readies what will look at a video that is still coming in. */
+export function expectVideo(): void {
+  // A child that does not start now is started, and its failure told, when it is needed.
+  images()
+    .run({ act: 'load' })
+    .catch(() => {});
+}
 
 /**
  * Makes of a file, whatever it is called, one that X accepts: passed as it is where it can be, else changed as little
@@ -14,9 +24,7 @@ let ownImages: ImagePool | null = null;
  * @throws {ProblemError} media_unsupported, media_broken, media_too_large, storage_full
  */
 export async function prepareMedia(file: string, options: PrepareOptions): Promise<PreparedMedia> {
-  // Its children end themselves when they are idle and with this process: there is nothing to close.
-  ownImages ??= createImagePool();
-  const work: Work = { limits: mediaLimits, images: ownImages, ...options };
+  const work: Work = { limits: mediaLimits, images: images(), ...options };
   work.signal?.throwIfAborted();
   const inspection = await inspect(file, work);
   if (inspection.kind === 'gif') return await prepareGif(file, inspection, work);

@@ -1,6 +1,7 @@
 import type { PreparedItem, UploadState } from '#libs/jobs/job.ts';
 import { headBytes } from '#libs/media/detect-format.ts';
 import { mayPassAsItIs } from '#libs/media/judge-head.ts';
+import { expectVideo } from '#libs/media/prepare-media.ts';
 import type { Arrivals } from '#libs/media/save-body.ts';
 import { appendSegments } from './append-segments.ts';
 import type { PublishDeps } from './publisher.ts';
@@ -42,6 +43,7 @@ export function createEarlyUpload(deps: PublishDeps, run: ItemRun, file: string)
   async function send(head: Uint8Array, bytes: number): Promise<Sent | null> {
     const media = await mayPassAsItIs(head, bytes);
     if (!media) return null;
+    expectVideo();
     const begun = await initializeUpload(deps, run, { ...media, bytes });
     const appending = { ...run, signal, source, bytes, checkpoint: () => {} };
     return { state: await appendSegments(deps, begun, appending), mediaType: media.mediaType, bytes };
