@@ -1,10 +1,13 @@
-import { readFile, stat } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { DamagedMediaError, TooManyPixelsError } from './decode-errors.ts';
 import type { ImageFormat } from './detect-format.ts';
 import { type GifHeader, readGif } from './gif.ts';
 import { pictureStretches } from './image-structure.ts';
 import type { ImageHeader, InspectGifTask, InspectTask, VerifyTask } from './image-task.ts';
+
+/** Before the picture itself; real files have a dozen. */
+const mostChunks = 1000;
 
 interface Source {
   readonly file: string;
@@ -45,7 +48,8 @@ export async function inspectImage(task: InspectTask): Promise<ImageHeader> {
   const { size: bytes } = await stat(task.file);
   const isRead = task.format !== 'gif' && bytes <= task.maxStructureBytes;
   const stretches = isRead ? pictureStretches(task.format, await readFile(task.file)) : null;
-  return { ...toHeader(header), bytes, stretches };
+  const isAnimatedPng = task.format === 'png' && (await hasAnimationChunk(task.file));
+  return { ...toHeader(header), isAnimatedPng, bytes, stretches };
 }
 
 /** Reads the structure of a GIF, and its header as libvips sees it: who disagrees is up to something. */
@@ -59,7 +63,7 @@ export async function inspectGif(task: InspectGifTask): Promise<{ gif: GifHeader
   return { gif, image: { ...seen, stretches: gif.stretches } };
 }
 
-function toHeader(header: Metadata): Omit<ImageHeader, 'bytes' | 'stretches'> {
+function toHeader(header: Metadata): Omit<ImageHeader, 'isAnimatedPng' | 'bytes' | 'stretches'> {
   return {
     width: header.autoOrient.width,
     height: header.autoOrient.height,
@@ -69,6 +73,19 @@ function toHeader(header: Metadata): Omit<ImageHeader, 'bytes' | 'stretches'> {
     profile: profileOf(header),
     frames: header.pages ?? 1,
   };
+}
+
+/** PNG, third edition, 11.3.6: the animation is announced before the first picture. */
+async function hasAnimationChunk(file: string): Promise<boolean> {
+  await using handle = await open(file);
+  for (let at = 8, chunks = 0; chunks < mostChunks; chunks += 1) {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(8), 0, 8, at);
+    const type = buffer.toString('latin1', 4, 8);
+    if (bytesRead < 8 || type === 'IDAT') return false;
+    if (type === 'acTL') return true;
+    at += 12 + buffer.readUInt32BE(0);
+  }
+  return false;
 }
 
 /** Decodes everything and throws the pixels away. */

@@ -98,6 +98,8 @@ export interface ImageHeader {
   readonly isPlainColour: boolean;
   readonly profile: 'none' | 'srgb' | 'other';
   readonly frames: number;
+  /** Of its pictures only the one for still viewers is read, and shown by X. */
+  readonly isAnimatedPng: boolean;
   readonly bytes: number;
   /** What the picture is made of; null when nothing can be left out without encoding anew. */
   readonly stretches: readonly Stretch[] | null;

@@ -18,6 +18,7 @@ const image = (changes: Partial<ImageInspection>): ImageInspection => {
     isPlainColour: true,
     profile: 'none',
     frames: 1,
+    isAnimatedPng: false,
     stretches: [[0, bytes]],
     ...changes,
   };

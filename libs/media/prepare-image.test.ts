@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import sharp, { type Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createImagePool, type ImagePool } from './image-pool.ts';
@@ -96,6 +97,41 @@ describe('metadata', () => {
       plain,
     ]);
     expect((await prepare(bytes)).output).toEqual(plain);
+  });
+});
+
+describe('an animated PNG', () => {
+  /** A still PNG with the chunks that make it one of two frames, the second left as it may be. */
+  const animated = (still: Buffer) => {
+    const chunk = (type: string, content: Buffer) => {
+      const body = Buffer.concat([Buffer.from(type), content]);
+      const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+      length.writeUInt32BE(content.length);
+      sum.writeUInt32BE(crc32(body));
+      return Buffer.concat([length, body, sum]);
+    };
+    const afterHeader = 8 + 25;
+    const counts = Buffer.from([0, 0, 0, 2, 0, 0, 0, 0]);
+    return Buffer.concat([
+      still.subarray(0, afterHeader),
+      chunk('acTL', counts),
+      still.subarray(afterHeader),
+    ]);
+  };
+
+  it('becomes its first picture, and the note says why', async () => {
+    const still = await quarters(64, 48).png().toBuffer();
+    const { output, kind, note } = await prepareBytes(animated(still), images);
+    expect([output.equals(still), kind]).toEqual([true, 'image']);
+    expect(note).toBe('Only the first picture was kept, since X shows no animated PNG (send a GIF instead).');
+  });
+
+  it('that has to be made smaller too', async () => {
+    const large = animated(await quarters(64, 48).png().toBuffer());
+    const { note } = await prepareBytes(large, images, imageLimits({ maxSide: 32 }));
+    expect(note).toMatch(
+      /^Only the first picture was kept, since .* and scaled from 64×48 to 32×24 pixels\.$/,
+    );
   });
 });
 

@@ -42,7 +42,7 @@ export async function prepareImage(file: string, image: ImageInspection, work: W
     await copyStretches(file, plan.stretches, output);
     await verify(output);
   });
-  return await describe(output, 'image', format, toNote(['metadata was removed']));
+  return await describe(output, 'image', format, toNote([animationNote(image) ?? 'metadata was removed']));
 }
 
 /** Runs what writes a file; a half-written one does not stay. */
@@ -59,7 +59,7 @@ function noteOn(image: ImageInspection, rendered: RenderedImage): string | null 
   const isScaled = rendered.width !== image.width || rendered.height !== image.height;
   return (
     toNote([
-      image.frames > 1 ? 'only the first frame was kept' : null,
+      image.frames > 1 ? 'only the first frame was kept' : animationNote(image),
       isScaled
         ? `scaled from ${image.width}×${image.height} to ${rendered.width}×${rendered.height} pixels`
         : null,
@@ -71,6 +71,12 @@ function noteOn(image: ImageInspection, rendered: RenderedImage): string | null 
       rendered.quality === null ? null : `compressed at quality ${rendered.quality}`,
     ]) ?? 'Saved anew without metadata.'
   );
+}
+
+function animationNote({ isAnimatedPng }: ImageInspection): string | null {
+  return isAnimatedPng
+    ? 'only the first picture was kept, since X shows no animated PNG (send a GIF instead)'
+    : null;
 }
 
 function nameOf(format: MediaFormat): string {
