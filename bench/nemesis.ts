@@ -24,11 +24,17 @@ else {
   const seed = Number(values.seed);
   const posts = Number(values.posts ?? Math.ceil(minutes * 30));
   process.stdout.write(`seed ${seed}: ${posts} posts over ${minutes} minutes\n`);
-  const report = await runNemesis({ seed, posts, forMs: minutes * 60_000, settleMs: 5 * 60_000 });
+  const report = await runNemesis({
+    seed,
+    posts,
+    forMs: minutes * 60_000,
+    settleMs: 8 * 60_000,
+    patient: true,
+  });
   if (report.broken.length > 0)
     process.stdout.write(`${report.history.join('\n')}\n\nBroken promises:\n${report.broken.join('\n')}\n`);
   process.stdout.write(
-    `seed ${seed}: ${JSON.stringify(report.ends)}, ${report.broken.length} broken promises\n`,
+    `seed ${seed}: ${report.acts} acts of mischief, ${report.posts} posts on X, ${JSON.stringify(report.ends)}, ${report.broken.length} broken promises\n`,
   );
   process.exit(report.broken.length > 0 ? 1 : 0);
 }

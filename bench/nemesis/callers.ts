@@ -1,96 +1,122 @@
 import { setTimeout as pass } from 'node:timers/promises';
-import type { Session } from '../../test/system.ts';
-import type { Random } from './random.ts';
+import type { JobView } from '#libs/jobs/job-view.ts';
+import { type Answer, connect, type Session } from '../../test/system.ts';
+import { describePlan, type Plan, postsOf } from './plans.ts';
 import type { World } from './world.ts';
+
+/** Somebody who posts for one account, and signs in again whenever that is asked for. */
+export type Caller = ReturnType<typeof createCaller>;
+
+export function createCaller(world: World, username: string) {
+  let session: Promise<Session> = signIn();
+
+  async function signIn(): Promise<Session> {
+    for (let turn = 0; ; turn++)
+      try {
+        return await connect(world.url, world.simulator, username);
+      } catch (error) {
+        if (turn > 300) throw error;
+        await pass(300);
+      }
+  }
+
+  /** Asks until there is an answer that is no fault of the moment. */
+  async function ask(method: string, path: string, body?: object): Promise<Answer<JobView>> {
+    for (let turn = 0; ; turn++) {
+      const current = session;
+      const answer = await (await current).request(method, path, body).catch(() => null);
+      const mayPass =
+        answer === null || answer.status === 429 || answer.status >= 500 || isBeingAccepted(answer);
+      if (!mayPass && !isSignInNeeded(answer)) return answer;
+      if (turn > 300) throw new Error(`${method} ${path}: ${answer?.status} ${JSON.stringify(answer?.body)}`);
+      if (answer && isSignInNeeded(answer)) {
+        // Many ask at once: the first of them signs in for all.
+        if (session === current) session = signIn();
+      } else await pass(200);
+    }
+  }
+
+  /** Uploads a picture to this server, and resolves to its id. */
+  async function upload(): Promise<string> {
+    for (let turn = 0; turn < 300; turn++) {
+      const form = new FormData();
+      form.set('media', new Blob([world.mediaHost.files.get('/0.png') ?? Buffer.alloc(0)]), 'picture.png');
+      const headers = { authorization: `Bearer ${(await session).accessToken}` };
+      const answer = await fetch(`${world.url}/media`, { method: 'POST', headers, body: form }).catch(
+        () => null,
+      );
+      const kept: unknown = answer?.ok ? await answer.json().catch(() => null) : null;
+      if (typeof kept === 'object' && kept && 'media_id' in kept) return String(kept.media_id);
+      // Signs in again where that is what is wrong.
+      if (answer && isSignInNeeded({ status: answer.status })) await ask('GET', '/me');
+      await pass(200);
+    }
+    throw new Error('no upload was taken');
+  }
+
+  return { ask, upload, session: () => session };
+}
+
+function isSignInNeeded({ status, body }: { status: number; body?: unknown }): boolean {
+  return status === 401 || (status === 403 && JSON.stringify(body ?? '').includes('reconnect'));
+}
+
+function isBeingAccepted({ status, body }: Answer<JobView>): boolean {
+  return status === 409 && JSON.stringify(body).includes('request_in_progress');
+}
 
 /** A post that a caller was told is accepted. */
 export interface Wish {
-  readonly session: Session;
+  readonly caller: Caller;
+  readonly plan: Plan;
   readonly jobId: string;
   /** The words by which its posts are known. */
   readonly marks: readonly string[];
 }
 
-/** What a caller will ask for, and when: all chance is drawn beforehand. */
-export interface Plan {
-  readonly number: number;
-  readonly user: number;
-  readonly afterMs: number;
-  readonly kind: 'text' | 'image' | 'images' | 'thread' | 'scheduled' | 'reply' | 'canceled';
-  /** How many times the same is asked at once. */
-  readonly times: number;
-}
-
-const kinds = [
-  'text',
-  'text',
-  'text',
-  'image',
-  'images',
-  'thread',
-  'thread',
-  'scheduled',
-  'reply',
-  'canceled',
-] as const;
-
-/** `count` posts of several accounts, spread over a time. */
-export function planPosts(
-  random: Random,
-  { count, users, overMs }: { count: number; users: number; overMs: number },
-): Plan[] {
-  return Array.from({ length: count }, (_, number) => ({
-    number,
-    user: random.between(0, users - 1),
-    afterMs: random.between(0, overMs),
-    kind: random.pick(kinds),
-    times: random.next() < 0.2 ? 3 : 1,
-  }));
-}
-
 /** Asks until it is accepted, as a caller would who was promised that the same key never posts twice. */
-export async function makeWish(world: World, session: Session, plan: Plan, seed: number): Promise<Wish> {
+export async function makeWish(world: World, caller: Caller, plan: Plan, seed: number): Promise<Wish> {
   await pass(plan.afterMs);
   const mark = `n${seed}x${plan.number}`;
-  const marks = plan.kind === 'thread' ? [mark, `${mark}b`, `${mark}c`] : [mark];
-  const body = { request_id: mark, ...describe(world, session, plan, marks) };
-  const jobIds = await Promise.all(Array.from({ length: plan.times }, () => persist(session, body)));
-  if (new Set(jobIds).size !== 1) throw new Error(`one key led to several jobs: ${jobIds.join(' ')}`);
+  const marks = [mark, `${mark}b`, `${mark}c`].slice(0, postsOf(plan));
+  const mediaId = plan.kind === 'uploaded' ? await caller.upload() : null;
+  const body = { request_id: mark, ...describePlan(world, plan, marks, mediaId) };
+  const answers = await Promise.all(
+    Array.from({ length: plan.times }, () => caller.ask('POST', '/postTweet', body)),
+  );
+  for (const answer of answers)
+    if (answer.status !== 200 && answer.status !== 202)
+      throw new Error(`${plan.kind} not accepted: ${answer.status} ${JSON.stringify(answer.body)}`);
+  const jobIds = new Set(answers.map((answer) => answer.body.job_id));
+  if (jobIds.size !== 1) throw new Error(`one key led to several jobs: ${[...jobIds].join(' ')}`);
   const [jobId = ''] = jobIds;
-  if (plan.kind === 'canceled') await session.request('POST', `/jobs/${jobId}/cancel`).catch(() => {});
-  return { session, jobId, marks };
+  if (plan.kind.startsWith('canceled')) {
+    if (plan.kind === 'canceled late') await pass(plan.cancelAfterMs);
+    await caller.ask('POST', `/jobs/${jobId}/cancel`);
+  }
+  return { caller, plan, jobId, marks };
 }
 
-function describe(world: World, session: Session, { kind, number }: Plan, marks: readonly string[]): object {
-  const [first = '', ...rest] = marks;
-  const text = `Nemesis ${first}`;
-  const mediaUrls = ['/0.png', '/1.png'].map((path) => world.mediaHost.url(path));
-  switch (kind) {
-    case 'image':
-      return { text, media_url: mediaUrls[number % 2] };
-    case 'images':
-      return { text, media_urls: mediaUrls };
-    case 'thread':
-      return { text, thread: rest.map((word) => ({ text: `Nemesis ${word}` })) };
-    case 'scheduled':
-    case 'canceled':
-      return { text, publish_at: new Date(Date.now() + 4000).toISOString() };
-    case 'reply': {
-      const earlier = world.simulator.state.tweets.existing(session.account.id).at(-1);
-      return earlier ? { text, reply_to_tweet_id: earlier.id } : { text };
-    }
-    default:
-      return { text };
-  }
+/** Follows a job to its end; null when it cannot be read. One that is in doubt is settled by a look at X's books. */
+export async function seeThrough(world: World, wish: Wish, giveUp: AbortSignal): Promise<JobView | null> {
+  const job = await waitForEnd(wish, giveUp);
+  if (job?.status !== 'unconfirmed') return job;
+  const missing = wish.marks[job.tweets.length] ?? '';
+  const tweet = world.simulator.state.tweets.all.find(({ text }) => text.split(/\s/).includes(missing));
+  const outcome = tweet ? 'posted' : wish.plan.whenUnseen;
+  const body = { outcome, ...(tweet ? { tweet_id: tweet.id } : {}) };
+  // 409: it was found meanwhile.
+  await wish.caller.ask('POST', `/jobs/${wish.jobId}/resolve`, body);
+  return await waitForEnd(wish, giveUp);
 }
 
-async function persist(session: Session, body: object): Promise<string> {
-  for (let turn = 0; ; turn++) {
-    const answer = await session.request('POST', '/postTweet', body).catch(() => null);
-    if (answer && (answer.status === 200 || answer.status === 202)) return answer.body.job_id;
-    const mayPass = answer === null || answer.status === 409 || answer.status === 429 || answer.status >= 500;
-    if (!mayPass || turn > 300)
-      throw new Error(`not accepted: ${answer?.status} ${JSON.stringify(answer?.body)}`);
-    await pass(200);
+async function waitForEnd({ caller, jobId }: Wish, giveUp: AbortSignal): Promise<JobView | null> {
+  let last: JobView | null = null;
+  while (!giveUp.aborted) {
+    const answer = await caller.ask('GET', `/jobs/${jobId}?wait_seconds=5`);
+    if (answer.status !== 200) return last;
+    last = answer.body;
+    if (last.next_check_seconds === null) return last;
   }
+  return last;
 }
