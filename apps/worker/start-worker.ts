@@ -114,6 +114,7 @@ async function createDeps(
     vault,
     mediaStore,
     uploads,
+    ffmpeg: config.searchPath === null ? {} : { searchPath: config.searchPath },
     mediaMemory: createMediaMemory({ redis }),
     wakeUps,
     gate: createGate({ redis }),

@@ -63,6 +63,8 @@ export interface Config {
   };
   /** `host:port` pairs exempt from the public-address and https rules for media URLs. */
   readonly mediaTrustedHosts: readonly string[];
+  /** Where ffmpeg is looked for: the PATH of this process; null: it has none. */
+  readonly searchPath: string | null;
   /** What all media in work may take on the disk of one DATA_DIR. */
   readonly mediaDiskBytes: number;
   readonly worker: {
@@ -156,6 +158,7 @@ export function loadConfig(environment: Record<string, string | undefined>, role
     allowedXUsers: env.ALLOWED_X_USERS,
     operator: { name: env.OPERATOR_NAME ?? null, contact: env.OPERATOR_CONTACT ?? null },
     mediaTrustedHosts: env.MEDIA_TRUSTED_HOSTS,
+    searchPath: given.PATH ?? null,
     mediaDiskBytes: env.MEDIA_DISK_BYTES,
     worker: { queues: [...new Set(env.WORKER_QUEUES)], concurrency: env.WORKER_CONCURRENCY },
     publish: {

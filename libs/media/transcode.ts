@@ -20,6 +20,8 @@ export interface TranscodeOptions {
 export interface FfmpegOptions {
   /** A name on PATH, or a path. */
   readonly command: string;
+  /** Directories that `command` is looked for in, as PATH has them. */
+  readonly searchPath: string;
   readonly timeoutMs: number;
   /** Resident memory beyond which it is killed, in bytes; watched on Linux. */
   readonly maxMemoryBytes: number;
@@ -27,6 +29,7 @@ export interface FfmpegOptions {
 
 export const defaultFfmpeg: FfmpegOptions = {
   command: 'ffmpeg',
+  searchPath: '/usr/local/bin:/usr/bin:/bin',
   timeoutMs: 15 * 60_000,
   maxMemoryBytes: 1024 ** 3,
 };
@@ -59,7 +62,11 @@ const soundBitRate = 128_000;
 export async function transcode(options: TranscodeOptions): Promise<void> {
   const { ffmpeg, signal } = options;
   signal?.throwIfAborted();
-  const child = spawn(ffmpeg.command, [...ffmpegArguments(options)], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(ffmpeg.command, [...ffmpegArguments(options)], {
+    // Nothing else of our environment: what reads files of strangers shall find nothing there.
+    env: { PATH: ffmpeg.searchPath, LANG: 'C.UTF-8' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let ended: unknown = null;
   const end = (reason: unknown) => {
     ended ??= reason;

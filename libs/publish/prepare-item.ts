@@ -43,6 +43,7 @@ export async function prepareItem(
       signal: run.signal,
       sha256: fetched.sha256,
       isCleaned: fetched.isCleaned,
+      ffmpeg: deps.ffmpeg,
       room,
       onProgress: (percent) => progress.report(percent),
     });

@@ -8,6 +8,7 @@ import type { WakeUps } from '#libs/jobs/wake-up.ts';
 import type { BlockPool } from '#libs/media/blocks.ts';
 import type { MediaFetcher } from '#libs/media/fetch-media.ts';
 import type { MediaStore } from '#libs/media/media-store.ts';
+import type { FfmpegOptions } from '#libs/media/transcode.ts';
 import type { Spool } from '#libs/spool/spool.ts';
 import type { Prices } from '#libs/x-api/limits.ts';
 import type { XApi } from '#libs/x-api/x-api.ts';
@@ -28,6 +29,7 @@ export interface PublishDeps {
   readonly fetcher: MediaFetcher;
   readonly blocks: BlockPool;
   readonly uploads: UploadStore;
+  readonly ffmpeg: Partial<FfmpegOptions>;
   readonly mediaMemory: MediaMemory;
   readonly spend: Spend;
   readonly prices: Prices;
