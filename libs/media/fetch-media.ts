@@ -24,6 +24,7 @@ export interface MediaFetcherOptions {
   readonly ownHosts?: readonly string[];
   /** Addresses and CIDR blocks to refuse besides everything that is not public. */
   readonly forbiddenAddresses?: readonly string[];
+  readonly ownAddresses?: () => readonly string[];
   readonly resolve?: ResolveName;
   readonly connect?: OpenConnection;
   /** Pauses before the second and the third try; their number is the number of repeats. */
@@ -92,6 +93,7 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
     trustedHosts,
     timeouts,
     forbiddenAddresses: options.forbiddenAddresses ?? [],
+    ownAddresses: options.ownAddresses,
     resolve: options.resolve,
     connect: options.connect,
   });

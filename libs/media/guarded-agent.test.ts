@@ -110,6 +110,26 @@ describe('the guard', () => {
     expect(t.opened).toEqual([]);
   });
 
+  it('refuses the public addresses of this machine itself, in every spelling and as they are now', async () => {
+    let own: readonly string[] = [];
+    await using t = await setUp([[{ address: '2606:4700:4700::7', family: 6 }]], { ownAddresses: () => own });
+    await t.fetcher.fetchDocument('https://files.example.com/', limits);
+    expect(t.opened).toEqual(['2606:4700:4700::7']);
+    own = ['127.0.0.1', '93.184.216.34', '2606:4700:4700:0:0:0:0:7'];
+    for (const url of [
+      'https://other.example.com/',
+      'https://93.184.216.34/',
+      'https://[::ffff:93.184.216.34]/',
+      'https://[2606:4700:4700::7]/',
+    ])
+      await expect(t.fetcher.fetchDocument(url, limits), url).rejects.toMatchObject({
+        code: 'media_url_forbidden',
+      });
+    expect(t.opened).toHaveLength(1);
+    await t.fetcher.fetchDocument('https://93.184.216.35/', limits);
+    expect(t.opened.at(-1)).toBe('93.184.216.35');
+  });
+
   it('gives up on a name that takes too long to resolve', async () => {
     await using t = await setUp([], { resolve: () => new Promise(() => {}), timeouts: { resolveMs: 30 } });
     await expect(t.fetcher.fetchDocument('https://files.example.com/', limits)).rejects.toMatchObject({

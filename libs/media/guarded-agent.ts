@@ -25,6 +25,8 @@ export interface GuardOptions {
   readonly trustedHosts: ReadonlySet<string>;
   /** Addresses and CIDR blocks that are refused besides those that are not public. */
   readonly forbiddenAddresses: readonly string[];
+  /** The addresses of this machine, asked for at each connection; those of its interfaces unless given. */
+  readonly ownAddresses?: (() => readonly string[]) | undefined;
   readonly timeouts: Timeouts;
   readonly resolve?: ResolveName | undefined;
   readonly connect?: OpenConnection | undefined;
@@ -93,6 +95,7 @@ async function guardedConnect(
   const hostname = target.hostname.replace(/^\[(.*)\]$/, '$1');
   const port = target.port || (target.protocol === 'https:' ? '443' : '80');
   const trusted = options.trustedHosts.has(`${target.hostname}:${port}`);
+  const ownAddresses = options.ownAddresses ?? interfaceAddresses;
   const mayConnect = (address: string) =>
     trusted ||
     (isPublicAddress(address) && !isInRanges(address, [...ownAddresses(), ...options.forbiddenAddresses]));
@@ -146,7 +149,7 @@ export function pinnedLookup(addresses: readonly ResolvedAddress[]): LookupFunct
   };
 }
 
-function ownAddresses(): string[] {
+function interfaceAddresses(): string[] {
   return Object.values(networkInterfaces()).flatMap((entries) =>
     (entries ?? []).map((entry) => entry.address.replace(/%.*$/, '')),
   );
