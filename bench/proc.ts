@@ -8,12 +8,17 @@ function family(pid: number): number[] {
   return [pid, ...children.flatMap(family)];
 }
 
-/** Memory in use (resident, bytes) by a process and its children; NaN where nobody tells. */
+/**
+ * Memory in use (bytes) by a process and its children; NaN where nobody tells. Resident memory, where children count with
+ * what is theirs alone: the pages of Node.js itself, which they share with their parent, are there once.
+ */
 export function memoryOf(pid: number): number {
-  const sizes = family(pid).map((id) => Number(/^VmRSS:\s+(\d+)/m.exec(read(`/proc/${id}/status`))?.[1]));
-  return (
-    sizes.filter((size) => !Number.isNaN(size)).reduce((sum, size) => sum + size * 1024, 0) || Number.NaN
-  );
+  const [own = Number.NaN, ...children] = family(pid).map((id, index) => {
+    const status = read(`/proc/${id}/status`);
+    const kilobytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0);
+    return 1024 * (index === 0 ? kilobytes('VmRSS') : kilobytes('RssAnon') + kilobytes('RssShmem'));
+  });
+  return children.reduce((sum, bytes) => sum + bytes, own) || Number.NaN;
 }
 
 /** CPU time (ms) that a process and its children have used, in steps of 10 ms; NaN where nobody tells. */

@@ -16,6 +16,7 @@ import { readHosts } from './media-url.ts';
 import { createPace, type Pace, type PaceLimits } from './pace.ts';
 import { type Arrivals, type Destination, type Room, saveBody } from './save-body.ts';
 import { createSlots, type Slots } from './slots.ts';
+import { createYoungCollector } from './young-garbage.ts';
 
 export interface MediaFetcherOptions {
   /** `host:port` pairs that the operator exempts from the https and public-address rules. */
@@ -104,6 +105,7 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
   );
   const blocks = options.blocks ?? createBlockPool();
   const writer = createFileWriter();
+  const collect = createYoungCollector();
   const takePlace = createPlaces(options.concurrency?.overall ?? 16, options.concurrency?.perHost ?? 4);
   const retryDelaysMs = options.retryDelaysMs ?? [300, 1_000];
 
@@ -135,7 +137,7 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
           pace.reached(bytes);
           onProgress?.(bytes, answer.totalBytes);
         };
-        const saving = { destination, blocks, writer, signal: pace.signal, arrivals, onPiece };
+        const saving = { destination, blocks, writer, collect, signal: pace.signal, arrivals, onPiece };
         saved = await saveBody(body, answer.totalBytes, saving);
       };
       writer.start();

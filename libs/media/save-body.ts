@@ -31,6 +31,8 @@ interface Saving {
   readonly destination: Destination;
   readonly blocks: BlockPool;
   readonly writer: FileWriter;
+  /** Told of the bytes of each piece, once nobody needs it any more. */
+  readonly collect: (bytes: number) => void;
   readonly signal: AbortSignal;
   readonly arrivals: Arrivals | undefined;
   /** Hears how many bytes have come. */
@@ -47,7 +49,7 @@ export async function saveBody(
   totalBytes: number | null,
   saving: Saving,
 ): Promise<{ sha256: string; bytes: number }> {
-  const { destination, blocks, signal, arrivals, onPiece } = saving;
+  const { destination, blocks, collect, signal, arrivals, onPiece } = saving;
   try {
     await admit(destination, totalBytes ?? 0);
     await using file = await saving.writer.open(destination.file);
@@ -64,6 +66,7 @@ export async function saveBody(
         if (queue.filled === blockBytes) await queue.flush();
       }
       bytes += piece.length;
+      collect(piece.length);
       onPiece(bytes);
     }
     await queue.flush();
