@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { gauge, type Metric } from './samples.ts';
 
-/** Gates whose present window is known, by its end; written with them by libs/publish/scripts/gate-close.lua. */
+/** Gates whose present window is known, by its end; written with them by libs/publish/scripts/gate-learn.lua. */
 const indexKey = 'gates';
 const breakers = { credits: 'gate:app:credits', x_down: 'gate:app:down' } as const;
 /** More accounts than this at a time are not looked at one by one. */

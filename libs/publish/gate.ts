@@ -4,94 +4,96 @@ import type { Redis } from 'ioredis';
 import type { WaitReason } from '#libs/jobs/job.ts';
 import { prepareScript } from '#libs/redis/script.ts';
 import type { XEndpoint, XExchange } from '#libs/x-api/x-api.ts';
+import { type Lesson, readLessons } from './gate-lessons.ts';
+import { createGateMemory } from './gate-memory.ts';
 
-export type Passage =
-  | { readonly open: true }
-  /** Closed until then (epoch ms): no call, no slot held. */
-  | { readonly open: false; readonly until: number; readonly reason: WaitReason };
+/** Closed until then (epoch ms): no call, no slot held. */
+export interface Closed {
+  readonly open: false;
+  readonly until: number;
+  readonly reason: WaitReason;
+}
+export type Passage = { readonly open: true } | Closed;
 
 /** X's limits as its answers tell them, shared by all workers: one gate per account and endpoint, one per app. */
 export type Gate = ReturnType<typeof createGate>;
 
-const minute = 60_000;
-
 /** Calls that X bills: closed while the app has no credits. */
 const billed: readonly XEndpoint[] = ['create_tweet', 'delete_tweet', 'media_metadata', 'finalize'];
+const indexKey = 'gates';
+const scriptText = (name: string) =>
+  readFileSync(join(import.meta.dirname, 'scripts', `${name}.lua`), 'utf8');
+
+/** The gates that one call passes, in the order in which the scripts know them. */
+function keysOf(accountId: string, endpoint: XEndpoint) {
+  const own = `gate:${accountId}:${endpoint}`;
+  const keys = ['gate:app:down', own, `${own}:24h`, `gate:app:${endpoint}`];
+  return billed.includes(endpoint) ? [...keys, 'gate:app:credits'] : keys;
+}
+
+const askerOf = (accountId: string, endpoint: XEndpoint) => `${accountId}:${endpoint}`;
 
 export function createGate({ redis, random = Math.random }: { redis: Redis; random?: () => number }) {
-  const script = (name: string) =>
-    prepareScript(
-      redis,
-      `#!lua flags=allow-oom\n${readFileSync(join(import.meta.dirname, 'scripts', `${name}.lua`), 'utf8')}`,
-    );
+  const script = (name: string) => prepareScript(redis, `#!lua flags=allow-oom\n${scriptText(name)}`);
   const takeScript = script('gate-take');
-  const closeScript = script('gate-close');
+  const learnScript = script('gate-learn');
   const putBackScript = script('gate-put-back');
+  const memory = createGateMemory();
 
-  const accountKey = (accountId: string, endpoint: XEndpoint) => `gate:${accountId}:${endpoint}`;
-  const dayKey = (accountId: string, endpoint: XEndpoint) => `gate:${accountId}:${endpoint}:24h`;
-  const appKey = (endpoint: XEndpoint) => `gate:app:${endpoint}`;
-  const downKey = 'gate:app:down';
-  const indexKey = 'gates';
-  const creditsKey = 'gate:app:credits';
-
-  /** Whether a call could be made now, without counting one. */
-  async function peek(accountId: string, endpoint: XEndpoint): Promise<Passage> {
-    return await ask(accountId, endpoint, 'peek');
+  async function ask(accountId: string, endpoint: XEndpoint, mode: 'take' | 'peek', most: number) {
+    const asker = askerOf(accountId, endpoint);
+    const answer = await takeScript(keysOf(accountId, endpoint), [mode, most, asker]);
+    return read(accountId, endpoint, answer as number[]);
   }
 
-  /** Asks for one call. Read before every call to X, so that more workers never mean more calls. */
-  async function take(accountId: string, endpoint: XEndpoint): Promise<Passage> {
-    return await ask(accountId, endpoint, 'take');
-  }
-
-  async function ask(accountId: string, endpoint: XEndpoint, mode: 'take' | 'peek'): Promise<Passage> {
-    const keys = [downKey, accountKey(accountId, endpoint), dayKey(accountId, endpoint), appKey(endpoint)];
-    if (billed.includes(endpoint)) keys.push(creditsKey);
-    const [index, until] = (await takeScript(keys, [mode])) as [number, number];
-    if (index === 0) return { open: true };
+  /** What the script that asks has answered. */
+  function read(accountId: string, endpoint: XEndpoint, answer: readonly number[]) {
+    const [index = 0, value = 0, calls = 0, ...known] = answer;
+    if (index === 0) {
+      memory.asked(askerOf(accountId, endpoint), known);
+      return { open: true, calls } as const;
+    }
     const reason: WaitReason = index === 1 ? 'x_down' : index === 5 ? 'credits' : 'limit';
     // Jitter spreads those who wait for the same moment.
-    return { open: false, until: until + Math.floor(random() * 400), reason };
+    return { open: false, until: value + Math.floor(random() * 400), reason } as const;
   }
 
-  const close = (key: string, mode: string, first = 0, second = 0, third = 0) =>
-    closeScript([key, indexKey], [mode, first, second, third]);
+  return {
+    /** Whether a call could be made now, without counting one. */
+    async peek(accountId: string, endpoint: XEndpoint): Promise<Passage> {
+      const passage = await ask(accountId, endpoint, 'peek', 1);
+      return passage.open ? { open: true } : passage;
+    },
 
-  /** Learns from an answer of X, or from its absence. */
-  async function learn(accountId: string, exchange: XExchange): Promise<void> {
-    const { endpoint, status, rateLimits } = exchange;
-    // X's resets are times by its own clock.
-    const skew = exchange.date === null ? 0 : Date.now() - exchange.date;
-    const tasks: Promise<unknown>[] = [];
-    const open: string[] = [];
-    for (const limit of rateLimits) {
-      // Each window has a gate of its own: the short one being open says nothing about the long one.
-      const key = {
-        user: accountKey(accountId, endpoint),
-        user_24h: dayKey(accountId, endpoint),
-        app_24h: appKey(endpoint),
-      }[limit.scope];
-      const resetAt = Math.min(limit.resetAt + skew, Date.now() + 24 * 60 * minute);
-      if (limit.remaining <= 0 || status === 429) tasks.push(close(key, 'until', resetAt));
-      else tasks.push(close(key, 'remaining', resetAt, limit.remaining, limit.limit));
-    }
-    const told = rateLimits.some((limit) => limit.resetAt + skew > Date.now());
-    if (status === 429 && !told)
-      tasks.push(close(accountKey(accountId, endpoint), 'back_off', 0, minute, 15 * minute));
-    if (status === 402) tasks.push(close(creditsKey, 'back_off', 0, minute, 15 * minute));
-    else if (status !== null && status < 300 && billed.includes(endpoint)) open.push(creditsKey);
-    if (status === null || status >= 500) tasks.push(close(downKey, 'strike', 5, 10_000, 5 * minute));
-    else open.push(downKey);
-    // After most answers neither is there, and nothing is written.
-    if (open.length > 0) tasks.push(redis.del(...open));
-    await Promise.all(tasks);
-  }
+    /** Asks for one call. Read before every call to X, so that more workers never mean more calls. */
+    async take(accountId: string, endpoint: XEndpoint): Promise<Passage> {
+      const passage = await ask(accountId, endpoint, 'take', 1);
+      return passage.open ? { open: true } : passage;
+    },
 
-  /** A call that was let through was not made after all. */
-  async function putBack(accountId: string, endpoint: XEndpoint): Promise<void> {
-    await putBackScript([accountKey(accountId, endpoint), appKey(endpoint)], []);
-  }
+    /** Asks for `most` calls at once; `calls` of them may be made, at least one. Those that are not are put back. */
+    async takeSome(
+      accountId: string,
+      endpoint: XEndpoint,
+      most: number,
+    ): Promise<{ readonly open: true; readonly calls: number } | Closed> {
+      return await ask(accountId, endpoint, 'take', most);
+    },
 
-  return { take, putBack, peek, learn };
+    /** So many calls that were let through were not made after all: X has not seen them. */
+    async putBack(accountId: string, endpoint: XEndpoint, calls = 1): Promise<void> {
+      await putBackScript(keysOf(accountId, endpoint), [calls, askerOf(accountId, endpoint)]);
+    },
+
+    /** Learns from an answer of X, or from its absence. */
+    async learn(accountId: string, exchange: XExchange): Promise<void> {
+      if (memory.knows(askerOf(accountId, exchange.endpoint), exchange)) return;
+      const lessons = readLessons(exchange, billed.includes(exchange.endpoint), Date.now());
+      const keys = keysOf(accountId, exchange.endpoint);
+      await learnScript(
+        [indexKey, ...lessons.map(({ gate }) => keys[gate] ?? '')],
+        lessons.flatMap(({ mode, numbers }: Lesson) => [mode, ...numbers]),
+      );
+    },
+  };
 }

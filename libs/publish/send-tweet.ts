@@ -7,7 +7,7 @@ import type { PublishDeps, RunContext } from './publisher.ts';
 import { recordOutcome } from './record-outcome.ts';
 import { toDraft } from './tweet-draft.ts';
 import { judgeCreate, type Verdict } from './verdict.ts';
-import { passGate } from './x-call.ts';
+import { toError } from './x-call.ts';
 
 /** A token that ends in the middle of a send would leave its outcome open. */
 const tokenMustLastMs = 2 * 60_000;
@@ -35,7 +35,11 @@ export async function sendTweet(
     minValidMs: tokenMustLastMs,
     rejected: run.rejectedToken ?? (await tokenInDoubt(deps, job)),
   });
-  await passGate(deps, job.accountId, 'create_tweet');
+  const passage = await deps.gate.take(job.accountId, 'create_tweet');
+  if (!passage.open) throw toError(passage);
+  /** The call that was counted is not made: another post of the account goes first, for instance. */
+  const putBack = () => deps.gate.putBack(job.accountId, 'create_tweet').catch(() => {});
+  if (run.signal.aborted) await putBack();
   run.signal.throwIfAborted();
 
   const attemptId = randomUUID();
@@ -44,13 +48,13 @@ export async function sendTweet(
   const { name, facts } = planIntent(job, { owner: run.owner, attemptId });
   const begun = await deps.jobs.move(job.id, name, facts);
   if (!begun.done) {
-    // Another post of the account goes first, for instance: the call that was counted is not made.
-    await deps.gate.putBack(job.accountId, 'create_tweet').catch(() => {});
+    await putBack();
     return { verdict: null, refused: begun.reason };
   }
   const attempt = { ...job, attemptId, intentAt: begun.at, fence: job.fence + 1 };
   if (performance.now() - issuedAt >= sendDeadlineMs || !run.mayAct()) {
     await recordOutcome(deps, attempt, order, { kind: 'not_sent' });
+    await putBack();
     return { verdict: { kind: 'not_sent' } };
   }
   // The point of no return: no signal is passed on, the answer is awaited and recorded whatever else happens.
@@ -65,6 +69,7 @@ export async function sendTweet(
   // A refusal for now needs the gate's word on how long; after any other answer nothing may come before the record.
   if (verdict.kind === 'limited' || verdict.kind === 'credits') await learn();
   await recordOutcome(deps, attempt, order, verdict);
+  if (verdict.kind === 'not_sent') await putBack();
   await learn();
   return verdict.kind === 'token' ? { verdict, rejectedToken: token } : { verdict };
 }

@@ -1,6 +1,8 @@
 import type { WaitReason } from '#libs/jobs/job.ts';
-import { XAnswerError } from '#libs/x-api/errors.ts';
+import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
 import type { XCall, XEndpoint, XExchange } from '#libs/x-api/x-api.ts';
+import type { Closed } from './gate.ts';
+import type { GateOfCalls } from './gate-lots.ts';
 import type { PublishDeps } from './publisher.ts';
 
 /** A gate of X's limits is closed: nothing was called. */
@@ -16,17 +18,10 @@ export class GateClosedError extends Error {
   }
 }
 
-type Deps = Pick<PublishDeps, 'gate' | 'vault' | 'calls'>;
+type Deps = Pick<PublishDeps, 'vault' | 'calls'> & { readonly gate: GateOfCalls };
 
-/** @throws GateClosedError */
-export async function passGate(
-  { gate }: Pick<PublishDeps, 'gate'>,
-  accountId: string,
-  endpoint: XEndpoint,
-): Promise<void> {
-  const passage = await gate.take(accountId, endpoint);
-  if (!passage.open) throw new GateClosedError(passage.until, passage.reason);
-}
+/** For whoever waits until the gate opens. */
+export const toError = ({ until, reason }: Closed) => new GateClosedError(until, reason);
 
 /** A call to X: for which job of which account. */
 interface XErrand {
@@ -54,14 +49,21 @@ export async function callX<T>(
   }
 
   async function callOnce(accessToken: string): Promise<T> {
-    await passGate(deps, accountId, endpoint);
+    const passage = await deps.gate.take(accountId, endpoint);
+    if (!passage.open) throw toError(passage);
     const exchanges: XExchange[] = [];
     try {
       return await run({ token: accessToken, signal, observe: (exchange) => exchanges.push(exchange) });
+    } catch (error) {
+      const made = exchanges.length > 0 && !(error instanceof XUnreachableError && !error.sent);
+      if (!made) await deps.gate.putBack(accountId, endpoint).catch(() => {});
+      throw error;
     } finally {
       for (const exchange of exchanges) deps.calls.tell(jobId, exchange);
+      // A call that we broke off ourselves says nothing about X.
+      const told = exchanges.filter(({ status }) => status !== null || !signal?.aborted);
       // What the gate learns saves calls; losing it costs at most one refused call.
-      await Promise.all(exchanges.map((exchange) => deps.gate.learn(accountId, exchange))).catch(() => {});
+      await Promise.all(told.map((exchange) => deps.gate.learn(accountId, exchange))).catch(() => {});
     }
   }
 }

@@ -21,8 +21,8 @@ export function createSend(options: {
   const base = `${options.apiUrl.replace(/\/+$/, '')}/2/`;
   return async (endpoint, call, { path, headers, ...request }) => {
     const startedAt = performance.now();
-    const tell = (response: XResponse | null) => {
-      const told = toExchange(endpoint, response, performance.now() - startedAt);
+    const tell = (response: XResponse | null, problem?: string) => {
+      const told = { ...toExchange(endpoint, response, performance.now() - startedAt), problem };
       report(options, told);
       report(call, told);
     };
@@ -35,8 +35,9 @@ export function createSend(options: {
         url: new URL(base + path),
         headers: { authorization: `Bearer ${call.token}`, ...headers },
       });
-      tell(response);
-      if (response.status < 200 || response.status > 299) throw toXAnswerError(response);
+      const refusal = response.status < 200 || response.status > 299 ? toXAnswerError(response) : null;
+      tell(response, refusal?.type);
+      if (refusal) throw refusal;
       return response;
     } catch (error) {
       if (!(error instanceof XAnswerError)) tell(null);

@@ -22,6 +22,8 @@ export interface XExchange {
   /** X's clock, epoch ms. */
   readonly date: number | null;
   readonly transactionId: string | null;
+  /** Of a refusal, the last path segment of the problem's type, as in `usage-capped`, or ''. */
+  readonly problem?: string | undefined;
 }
 
 /** What every call carries. */
