@@ -41,7 +41,7 @@ interface Saving {
 
 const roomStepBytes = 8 * 1024 * 1024;
 /** How far the network may be ahead of the disk. */
-const mostUnwritten = 2;
+const mostUnwritten = 1;
 
 /** Writes a body to the destination's file from its start and hashes it on the way. Rejects with `storage_full` when the disk is. */
 export async function saveBody(
