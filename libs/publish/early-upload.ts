@@ -53,6 +53,7 @@ export function createEarlyUpload(deps: PublishDeps, run: ItemRun, file: string)
     arrivals: {
       began(totalBytes) {
         total = totalBytes;
+        source.written(0);
         // A download that begins anew may bring other bytes than those that were sent.
         if (upload) stop.abort(new Error('the download began anew'));
       },
