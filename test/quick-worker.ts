@@ -1,6 +1,6 @@
 import { startWorker } from '#apps/worker/start-worker.ts';
 import { runApp } from '#libs/run-app/run-app.ts';
-import { quickTimings } from './quick-timings.ts';
+import { hastyTimings, quickTimings } from './quick-timings.ts';
 
 await runApp({
   role: 'worker',
@@ -8,7 +8,8 @@ await runApp({
   environment: process.env,
   argv: [],
   async start(config, log) {
-    const worker = await startWorker(config, log, quickTimings);
+    const timings = process.env.TEST_TIMINGS === 'hasty' ? hastyTimings : quickTimings;
+    const worker = await startWorker(config, log, timings);
     log.info({}, 'The worker is ready');
     return worker;
   },

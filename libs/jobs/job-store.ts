@@ -201,7 +201,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
     index: number,
     owner: string,
     item: MediaItem,
-    options: { step: ItemStep; passed?: boolean },
+    { step, passed = false, goesOn = false }: { step: ItemStep; passed?: boolean; goesOn?: boolean },
   ): Promise<SaveItemResult> {
     const [saved, prepared, ready] = (await saveItemScript(
       [recordKey(jobId), openKey],
@@ -210,8 +210,8 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
         index,
         owner,
         JSON.stringify(item),
-        options.step,
-        options.passed ? 1 : 0,
+        step,
+        passed ? Number(goesOn) : '',
         checkAfterMs,
         tellItem(index, item),
         historyLength,

@@ -35,7 +35,8 @@ export async function prepareItem(
     deps.counts.add('media_bytes', ['fetched'], fetched.bytes);
     const note = fetched.isCleaned ? 'Metadata was removed.' : null;
     const here = { fetchedBytes: fetched.bytes, fetched: true, note };
-    await run.save({ stage: 'preparing', progress: 0, ...here }, { passed: true });
+    // What an earlier run fetched is no step passed by this one: a file that ends its worker is not tried for ever.
+    await run.save({ stage: 'preparing', progress: 0, ...here }, { passed: !fetched.isCopy, goesOn: true });
     await run.place.take();
     const progress = createProgress((percent) => run.save({ progress: percent }));
     const made = await prepareMedia(fetchedFile, {
@@ -84,10 +85,10 @@ async function fetchItem(
   run: ItemRun,
   source: MediaSource,
   { file, room, upload }: Target,
-): Promise<{ bytes: number; sha256?: string; isCleaned: boolean }> {
+): Promise<{ bytes: number; sha256?: string; isCleaned: boolean; isCopy?: boolean }> {
   const copy = run.item.fetched === true ? await stat(file).catch(() => null) : null;
   if (copy && copy.size === run.item.fetchedBytes)
-    return { bytes: copy.size, isCleaned: run.item.note !== null };
+    return { bytes: copy.size, isCleaned: run.item.note !== null, isCopy: true };
   if (source.kind === 'upload')
     return { ...(await deps.uploads.copyTo(source.mediaId, run.accountId, file)), isCleaned: false };
   let isCleaned = false;

@@ -25,10 +25,13 @@ export interface ItemRun extends RunContext {
   readonly place: MediaPlace;
   /** The item as last saved. */
   item: MediaItem;
-  /** Saves what changed; throws ItemTakenOver when another run owns the item or the job no longer wants it. */
+  /**
+   * Saves what changed; throws ItemTakenOver when another run owns the item or the job no longer wants it. `passed`: the
+   * stage is behind it, starts are counted anew; `goesOn`: this run goes on with the next stage, which is a start of it.
+   */
   save(
     changes: Partial<MediaItem>,
-    options?: { step?: ItemStep; passed?: boolean },
+    options?: { step?: ItemStep; passed?: boolean; goesOn?: boolean },
   ): Promise<{ prepared: boolean; ready: boolean }>;
 }
 
@@ -70,10 +73,7 @@ export async function runItem(
     async save(changes, options = {}) {
       run.item = { ...run.item, ...changes };
       step = options.step ?? step;
-      const result = await deps.jobs.saveItem(jobId, index, owner, run.item, {
-        step,
-        passed: options.passed ?? false,
-      });
+      const result = await deps.jobs.saveItem(jobId, index, owner, run.item, { ...options, step });
       if (!result.saved) throw new ItemTakenOverError();
       return result;
     },
@@ -113,7 +113,7 @@ async function carryOn(deps: PublishDeps, job: Job, run: ItemRun, source: MediaS
     const done = await prepareItem(deps, run, { source, early });
     const saved = await run.save(
       { ...done, stage: 'waiting', progress: 0, failures: 0 },
-      { step: 'prepared', passed: true },
+      { step: 'prepared', passed: true, goesOn: true },
     );
     allPrepared = saved.prepared;
     // One bad item fails the post before anything is uploaded: the last to be prepared starts the others.

@@ -132,7 +132,7 @@ async function judgeStatus(deps: PublishDeps, run: ItemRun, status: XMediaStatus
     // X usually says when to ask again; bounded, so that neither a 0 nor an hour does harm.
     return now + Math.min(60_000, Math.max(1000, processing.checkAfterMs ?? 5000));
   }
-  await run.save({ upload }, { passed: true });
+  await run.save({ upload }, { passed: true, goesOn: true });
   await setAltText(deps, run, upload.mediaId);
   return null;
 }

@@ -104,29 +104,6 @@ describe.concurrent('a worker killed while it uploads', () => {
       await expectWholePicture(rig, session);
     },
   );
-
-  it('again and again at the same step: given up after three starts, and other jobs are untouched', async () => {
-    await using rig = await startRig();
-    const session = await rig.account();
-    const other = await rig.account();
-    const tries: PromiseWithResolvers<void>[] = [];
-    rig.mediaHost.pages.set('/never.png', () => tries.at(-1)?.resolve());
-    tries.push(Promise.withResolvers());
-    let worker = await rig.worker();
-    const asked = await ask(session, { media_url: rig.mediaHost.url('/never.png') });
-    for (let round = 1; round <= 3; round++) {
-      await tries.at(-1)?.promise;
-      tries.push(Promise.withResolvers());
-      const harmless = await ask(other);
-      expect(await settled(rig, harmless)).toMatchObject({ status: 'published' });
-      const starting = rig.worker();
-      worker.kill('SIGKILL');
-      worker = await starting;
-    }
-    await using _last = worker;
-    expect(await settled(rig, asked)).toMatchObject({ status: 'failed', error: { code: 'internal_error' } });
-    expect(rig.mediaHost.requests.filter((path) => path === '/never.png')).toHaveLength(3);
-  }, 120_000);
 });
 
 describe.concurrent('a worker told to stop', () => {

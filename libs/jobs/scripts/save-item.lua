@@ -1,6 +1,6 @@
 -- Saves one media item, if the worker run still owns it and the job still wants media.
 -- KEYS: record, open jobs
--- ARGV: job id, index, owner, item as JSON, its step (new, prepared, ready), 1 to begin counting starts anew, check after ms,
+-- ARGV: job id, index, owner, item as JSON, its step (new, prepared, ready), how many starts to count from now on ('': as before), check after ms,
 --   what its history tells of it: JSON without time, its length
 -- Answers {1, every item prepared, every item ready} or {0, reason, state}.
 local time = redis.call('TIME')
@@ -12,7 +12,7 @@ if record[1] ~= 'accepted' and record[1] ~= 'ready' then return {0, 'state', rec
 if record[3] ~= ARGV[3] then return {0, 'owner', record[1]} end
 local item = 'item:' .. ARGV[2]
 redis.call('HSET', KEYS[1], item, ARGV[4], item .. ':step', ARGV[5], 'updated_at', now)
-if ARGV[6] == '1' then redis.call('HSET', KEYS[1], item .. ':starts', 0) end
+if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], item .. ':starts', ARGV[6]) end
 if record[4] ~= ARGV[8] then
   redis.call('HSET', KEYS[1], item .. ':told', ARGV[8])
   redis.call('RPUSH', KEYS[1] .. ':history', '{"at":' .. string.format('%.0f', now) .. ',' .. string.sub(ARGV[8], 2))
