@@ -18,24 +18,26 @@ export interface Lesson {
 }
 
 /** Times in the limits of an exchange by our clock: X's resets are times by its own. */
-export function ownClock({ date, rateLimits }: Pick<XExchange, 'date' | 'rateLimits'>, now: number) {
-  const skew = date === null ? 0 : now - date;
+export function ownClock({ at, date, rateLimits }: Pick<XExchange, 'at' | 'date' | 'rateLimits'>) {
+  const skew = date === null ? 0 : at - date;
   return rateLimits.map((limit) => ({ ...limit, resetAt: limit.resetAt + skew }));
 }
 
 /** What an answer of X, or its absence, says about the gates of its call. `now`: epoch ms. */
 export function readLessons(exchange: XExchange, isBilled: boolean, now: number): Lesson[] {
   const { status } = exchange;
-  const limits = ownClock(exchange, now).filter(({ resetAt }) => resetAt < now + latestMs);
+  const retryAt = exchange.at + (exchange.retryAfterMs ?? 0);
+  const limits = ownClock(exchange).filter(({ resetAt }) => resetAt < now + latestMs);
   const lessons: Lesson[] = [];
   const backOff = (gate: number): Lesson => ({ gate, mode: 'back_off', numbers: [0, minute, 15 * minute] });
 
-  const refused = status === 429 ? limits.filter(({ resetAt }) => resetAt > now) : [];
+  const refused = status === 429 ? limits.filter(({ resetAt }) => resetAt > exchange.at) : [];
   const usedUp = refused.filter(({ remaining }) => remaining <= 0);
   // A refusal with room in every window is about none that X names: the shortest is the one it starts anew with.
   const [shortest] = refused.toSorted((a, b) => a.resetAt - b.resetAt);
   const closed = usedUp.length > 0 ? usedUp : shortest ? [shortest] : [];
-  for (const limit of limits) {
+  // What was said of a window that is over by now is said of none: the answer may have waited here for long.
+  for (const limit of limits.filter(({ resetAt }) => resetAt > now)) {
     const { resetAt, remaining } = limit;
     // Each window has a gate of its own: one being open says nothing about another.
     lessons.push(
@@ -55,6 +57,8 @@ export function readLessons(exchange: XExchange, isBilled: boolean, now: number)
     for (const gate of untold) lessons.push({ gate, mode: 'passed', numbers: [0, 0, 0] });
   }
   if (status === 429 && exchange.problem === usageCapped) lessons.push(backOff(gates.app_24h));
+  else if (status === 429 && retryAt > now && retryAt < now + latestMs)
+    lessons.push({ gate: gates.user, mode: 'until', numbers: [retryAt, 0, 0] });
   else if (status === 429 && closed.length === 0) lessons.push(backOff(gates.user));
 
   if (status === 402) lessons.push(backOff(gates.credits));

@@ -21,7 +21,12 @@ beforeEach(async () => {
 
 const gate = () => createGate({ redis, random: () => 0 });
 const none = { status: 200, durationMs: 1, rateLimits: [], date: null, transactionId: null } as const;
-const append = (given: Partial<XExchange> = {}): XExchange => ({ ...none, endpoint: 'append', ...given });
+const append = (given: Partial<XExchange> = {}): XExchange => ({
+  ...none,
+  at: Date.now(),
+  endpoint: 'append',
+  ...given,
+});
 const left = (remaining: number, scope: 'user' | 'user_24h' | 'app_24h' = 'user', inMs = 60_000) => ({
   scope,
   limit: 100,

@@ -33,7 +33,7 @@ export function createGateMemory() {
       const { status } = exchange;
       const known = seen.get(asker);
       if (!known || status === null || status >= 500 || status === 429 || status === 402) return false;
-      return ownClock(exchange, Date.now()).every(({ scope, remaining, resetAt }) => {
+      return ownClock(exchange).every(({ scope, remaining, resetAt }) => {
         const count = known[gates[scope]];
         // Less left than we knew is news; so is much more, which is a count that went wrong.
         return (

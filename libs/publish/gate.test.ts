@@ -22,6 +22,7 @@ const gate = () => createGate({ redis, random: () => 0 });
 const exchange = (given: Partial<XExchange>): XExchange => ({
   endpoint: 'create_tweet',
   status: 201,
+  at: Date.now(),
   durationMs: 1,
   rateLimits: [],
   date: null,

@@ -21,8 +21,12 @@ export function createSend(options: {
   const base = `${options.apiUrl.replace(/\/+$/, '')}/2/`;
   return async (endpoint, call, { path, headers, ...request }) => {
     const startedAt = performance.now();
-    const tell = (response: XResponse | null, problem?: string) => {
-      const told = { ...toExchange(endpoint, response, performance.now() - startedAt), problem };
+    const tell = (response: XResponse | null, refusal?: XAnswerError | null) => {
+      const told = {
+        ...toExchange(endpoint, response, performance.now() - startedAt),
+        problem: refusal?.type,
+        retryAfterMs: refusal?.retryAfterMs,
+      };
       report(options, told);
       report(call, told);
     };
@@ -36,7 +40,7 @@ export function createSend(options: {
         headers: { authorization: `Bearer ${call.token}`, ...headers },
       });
       const refusal = response.status < 200 || response.status > 299 ? toXAnswerError(response) : null;
-      tell(response, refusal?.type);
+      tell(response, refusal);
       if (refusal) throw refusal;
       return response;
     } catch (error) {
@@ -67,12 +71,14 @@ export function read<T>(response: XResponse, parse: (body: string) => T): T {
 }
 
 function toExchange(endpoint: XEndpoint, response: XResponse | null, durationMs: number): XExchange {
+  const at = Date.now();
   if (!response)
-    return { endpoint, status: null, durationMs, rateLimits: [], date: null, transactionId: null };
+    return { endpoint, status: null, at, durationMs, rateLimits: [], date: null, transactionId: null };
   const { status, headers } = response;
   return {
     endpoint,
     status,
+    at,
     durationMs,
     rateLimits: parseRateLimits(headers, status),
     date: parseDate(headers.date),

@@ -17,6 +17,8 @@ export interface XExchange {
   readonly endpoint: XEndpoint;
   /** null: no answer. */
   readonly status: number | null;
+  /** When the answer had come, or was given up, epoch ms by our clock. */
+  readonly at: number;
   readonly durationMs: number;
   readonly rateLimits: readonly XRateLimit[];
   /** X's clock, epoch ms. */
@@ -24,6 +26,8 @@ export interface XExchange {
   readonly transactionId: string | null;
   /** Of a refusal, the last path segment of the problem's type, as in `usage-capped`, or ''. */
   readonly problem?: string | undefined;
+  /** `Retry-After` of a refusal. */
+  readonly retryAfterMs?: number | null | undefined;
 }
 
 /** What every call carries. */
