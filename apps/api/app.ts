@@ -127,7 +127,7 @@ function postingRoutes(deps: AppDeps): Router {
     const who = await writer(ctx);
     const key = ctx.get('idempotency-key') || null;
     const accepted = await acceptPost(posting, who, await readJsonBody(ctx.req), key);
-    const job = await jobs.settled(ctx, accepted.jobId, accepted.waitSeconds);
+    const job = await jobs.settled(ctx, accepted);
     jobs.send(ctx, job, accepted);
     if (jobs.isInWork(job)) {
       ctx.status = 202;
@@ -145,7 +145,7 @@ function postingRoutes(deps: AppDeps): Router {
   router.get('/jobs/:jobId', async (ctx) => {
     const waitSeconds = readWaitSeconds(ctx.query);
     const job = await jobs.ownJob(await caller(ctx), ctx.params.jobId ?? '');
-    jobs.send(ctx, jobs.isInWork(job) ? await jobs.settled(ctx, job.id, waitSeconds) : job);
+    jobs.send(ctx, jobs.isInWork(job) ? await jobs.settled(ctx, { jobId: job.id, job, waitSeconds }) : job);
   });
   router.post('/jobs/:jobId/cancel', async (ctx) => {
     jobs.send(ctx, await jobs.cancel(await writer(ctx), ctx.params.jobId ?? ''));

@@ -28,6 +28,14 @@ interface ViewOptions {
   readonly duplicateOfRecent?: boolean;
 }
 
+/** How long to wait for the end of a job. */
+interface Wait {
+  readonly jobId: string;
+  /** The job as it was read or written just now, where it was. */
+  readonly job?: Job | null;
+  readonly waitSeconds: number;
+}
+
 const keepAliveMs = 15_000;
 
 export function createJobAnswers(deps: JobsDeps) {
@@ -57,22 +65,20 @@ export function createJobAnswers(deps: JobsDeps) {
   }
 
   /** The job once it has ended, or as it stands when the time is up, the client has gone or the server stops. */
-  async function settled(ctx: Context, jobId: string, waitSeconds: number): Promise<Job> {
+  async function settled(ctx: Context, wait: Wait): Promise<Job> {
+    if (wait.job && wait.waitSeconds === 0) return wait.job;
     const gone = new AbortController();
     // Not that of the request: it ends as soon as its body is read.
     ctx.res.once('close', () => gone.abort());
-    return await follow(jobId, { waitSeconds, gone: gone.signal });
+    return await follow(wait, { gone: gone.signal });
   }
 
   /** The same for whoever wants to see the job at each change until then. */
   async function follow(
-    jobId: string,
-    {
-      waitSeconds,
-      gone,
-      onChange,
-    }: { waitSeconds: number; gone: AbortSignal; onChange?: (job: Job) => void },
+    { jobId, job: known, waitSeconds }: Wait,
+    { gone, onChange }: { gone: AbortSignal; onChange?: (job: Job) => void },
   ): Promise<Job> {
+    if (known && waitSeconds === 0) return known;
     const wait = async () => {
       using end = endOfWait(waitSeconds * 1000, [gone, deps.stopping]);
       return await deps.changes.settled(jobId, end.signal, onChange);

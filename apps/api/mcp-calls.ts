@@ -35,15 +35,13 @@ export function createToolActs({ publicUrl, posting, jobs, accounts }: CallDeps)
   const jobAnswer = (job: Job, accepted: { replayed?: boolean; duplicateOfRecent?: boolean } = {}) => {
     return answerJob(jobs.view(job, accepted), publicUrl);
   };
-  const follow = (jobId: string, waitSeconds: number, { gone, onChange }: ToolCall) =>
-    jobs.follow(jobId, { waitSeconds, gone, onChange });
   return {
     async post_tweet(call) {
       const body = { wait_seconds: usualWaitSeconds, ...toBody(call.given) };
       const accepted = await acceptPost(posting, call.caller, body, null).catch((error) =>
         blame(error, call.given),
       );
-      return jobAnswer(await follow(accepted.jobId, accepted.waitSeconds, call), accepted);
+      return jobAnswer(await jobs.follow(accepted, call), accepted);
     },
     async validate_tweet({ caller, given }) {
       const found = await validatePost(posting, caller, toBody(given)).catch((error) => blame(error, given));
@@ -59,7 +57,8 @@ export function createToolActs({ publicUrl, posting, jobs, accounts }: CallDeps)
     async get_job(call) {
       const { job_id, wait_seconds } = parse(toolArguments.get_job, call.given);
       const job = await jobs.ownJob(call.caller, job_id);
-      return jobAnswer(jobs.isInWork(job) ? await follow(job.id, wait_seconds, call) : job);
+      const wait = { jobId: job.id, job, waitSeconds: wait_seconds };
+      return jobAnswer(jobs.isInWork(job) ? await jobs.follow(wait, call) : job);
     },
     async list_jobs({ caller, given }) {
       const found = await jobs.list(caller, parse(toolArguments.list_jobs, given));

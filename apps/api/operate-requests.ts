@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Context, Next } from 'koa';
 import type { Counts } from '#libs/insight/counts.ts';
 import type { Log } from '#libs/log/log.ts';
@@ -49,7 +49,7 @@ function requestIdOf(ctx: Context): string {
   const given = ctx.get('x-request-id');
   if (/^[\w.:=+/-]{1,128}$/.test(given)) return given;
   const trace = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-|$)/.exec(ctx.get('traceparent'))?.[1];
-  return trace && !/^0+$/.test(trace) ? trace : randomBytes(16).toString('hex');
+  return trace && !/^0+$/.test(trace) ? trace : randomUUID().replaceAll('-', '');
 }
 
 function routeOf(ctx: Context): string {

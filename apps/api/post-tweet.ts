@@ -1,6 +1,7 @@
 import type { Account, AccountStore } from '#libs/accounts/account-store.ts';
 import { checkOrder, longestText } from '#libs/jobs/check-order.ts';
 import { estimateCost } from '#libs/jobs/cost.ts';
+import type { Job } from '#libs/jobs/job.ts';
 import type { JobStore } from '#libs/jobs/job-store.ts';
 import { mediaOf, type Order, type PostOrder } from '#libs/jobs/order.ts';
 import type { Spend } from '#libs/jobs/spend.ts';
@@ -27,6 +28,8 @@ export interface PostingDeps {
 
 export interface Accepted {
   readonly jobId: string;
+  /** Its record as it was written just now; null where this was accepted before. */
+  readonly job: Job | null;
   readonly replayed: boolean;
   readonly duplicateOfRecent: boolean;
   readonly waitSeconds: number;
@@ -52,7 +55,7 @@ export async function acceptPost(
     const isRepeat = faults.length === 0 && !(key === null && request.allowDuplicate);
     const known = isRepeat ? await deps.jobs.findRepeat({ ...caller, order }, key) : null;
     if (known === null) throw objections[0];
-    return { jobId: known, replayed: key !== null, duplicateOfRecent: key === null, waitSeconds };
+    return { jobId: known, job: null, replayed: key !== null, duplicateOfRecent: key === null, waitSeconds };
   }
   await deps.ensureDurable();
   const outcome = await deps.jobs.accept({
@@ -78,6 +81,7 @@ export async function acceptPost(
   }
   return {
     jobId: outcome.jobId,
+    job: outcome.kind === 'accepted' ? outcome.job : null,
     replayed: outcome.kind === 'replayed',
     duplicateOfRecent: outcome.kind === 'recent',
     waitSeconds,

@@ -1,15 +1,16 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Redis } from 'ioredis';
-import { catalogue } from '#libs/insight/catalogue.ts';
 import { prepareScript, type Script } from '#libs/redis/script.ts';
 import type { Sealer } from '#libs/sealing/sealing.ts';
 import { type Job, type MediaItem, newItem, recordVersion } from './job.ts';
 import { type HistoryEntry, historyLength, parseHistory, tellItem } from './job-history.ts';
-import { type ItemStep, type JobPatch, parseJob, toFields } from './job-record.ts';
-import { type MoveName, moves } from './moves.ts';
+import { type ItemStep, parseJob } from './job-record.ts';
 import { fingerprintOf, mediaOf, type Order } from './order.ts';
+import { createRecordMoves } from './record-moves.ts';
+
+export type { MoveFacts, MoveResult } from './record-moves.ts';
 
 const retentionMs = 48 * 60 * 60 * 1000;
 const recentMs = 10 * 60 * 1000;
@@ -19,7 +20,7 @@ const checkAfterMs = 30_000;
 const sameStartMs = 2000;
 
 export type AcceptOutcome =
-  | { readonly kind: 'accepted'; readonly jobId: string; readonly openJobs: number }
+  | { readonly kind: 'accepted'; readonly jobId: string; readonly job: Job; readonly openJobs: number }
   | { readonly kind: 'replayed' | 'recent' | 'key_reused'; readonly jobId: string }
   | { readonly kind: 'too_many'; readonly openJobs: number };
 
@@ -33,26 +34,6 @@ export interface AcceptRequest {
   readonly allowDuplicate: boolean;
   readonly maxOpenJobs: number;
 }
-
-/** What a move checks and says besides its entry in the table. */
-export interface MoveFacts {
-  readonly owner?: string;
-  readonly attemptId?: string;
-  readonly cursor?: number;
-  readonly patch?: JobPatch;
-  readonly bumpFence?: boolean;
-  /** When the sweeper should look at the job next: epoch ms, or ms from now. */
-  readonly checkAt?: number;
-  readonly checkAfterMs?: number;
-  /** The post that X has: `take` when X itself named it in its answer, `if_free` when it was found by reading. */
-  readonly tweet?: { readonly id: string | null; readonly claim: 'take' | 'if_free' };
-  /** Makes a repetition of this very call recognisable; by default every call is its own. */
-  readonly moveId?: string;
-}
-
-export type MoveResult =
-  | { readonly done: true; readonly at: number }
-  | { readonly done: false; readonly reason: string };
 
 export type SaveItemResult =
   | { readonly saved: false }
@@ -91,8 +72,13 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
   const acceptScript = script('accept');
   const claimScript = script('claim');
   const saveItemScript = script('save-item', ' flags=allow-oom');
-  const moveScript = script('move');
-  const moveEvenWhenFull = script('move', ' flags=allow-oom');
+  const { move, moveIf } = createRecordMoves({
+    redis,
+    keysOf: (jobId) => [recordKey(jobId), openKey],
+    retentionMs,
+    onTurn,
+  });
+  const opened = new WeakMap<Job, Order>();
 
   async function accept(request: AcceptRequest): Promise<AcceptOutcome> {
     const { accountId, order } = request;
@@ -103,7 +89,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
       [`item:${index}`, JSON.stringify(newItem)],
       [`item:${index}:step`, 'new'],
     ]);
-    const fields = {
+    const fields: Record<string, string> = {
       v: String(recordVersion),
       id: jobId,
       account: accountId,
@@ -119,7 +105,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
       ...Object.fromEntries(items),
     };
     const look = request.idempotencyKey === null && !request.allowDuplicate;
-    const [outcome, value, openJobs] = (await acceptScript(
+    const [outcome, value, openJobs, acceptedAt, sequence] = (await acceptScript(
       [
         recordKey(jobId),
         idem,
@@ -130,18 +116,22 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
       ],
       [
         jobId,
-        JSON.stringify(fields),
         fingerprint,
         look ? 1 : 0,
         recentMs,
         request.maxOpenJobs,
         items.length === 0 && order.publishAt === null ? 1 : 0,
         accountId,
+        ...Object.entries(fields).flat(),
       ],
-    )) as [string, string, number];
+    )) as [string, string, number, number | string, string];
     switch (outcome) {
-      case 'new':
-        return { kind: 'accepted', jobId: value, openJobs };
+      case 'new': {
+        const at = String(acceptedAt);
+        const job = parseJob({ ...fields, accepted_at: at, updated_at: at, sequence });
+        opened.set(job, order);
+        return { kind: 'accepted', jobId: value, job, openJobs };
+      }
       case 'replay':
         return { kind: 'replayed', jobId: value };
       case 'recent':
@@ -220,55 +210,14 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
     return saved === 1 ? { saved: true, prepared: prepared === 1, ready: ready === 1 } : { saved: false };
   }
 
-  /** Moves a record by the table of moves; nothing is written when a guard does not hold. */
-  async function move(jobId: string, name: MoveName, facts: MoveFacts = {}): Promise<MoveResult> {
-    const { from, to, guards, evenWhenFull } = moves[name];
-    const wanted: Record<string, unknown> = {};
-    for (const guard of guards) {
-      const value = {
-        owner: facts.owner,
-        attempt: facts.attemptId,
-        cursor: facts.cursor,
-        due: true,
-        deadline: true,
-        unsent: true,
-        turn: true,
-        trusted: true,
-      }[guard];
-      if (value === undefined) throw new TypeError(`The move ${name} needs ${guard}`);
-      wanted[guard] = value;
-    }
-    const { set, del } = toFields(facts.patch ?? {});
-    const run = evenWhenFull ? moveEvenWhenFull : moveScript;
-    const answer = (await run(
-      [recordKey(jobId), openKey],
-      [
-        JSON.stringify({
-          id: jobId,
-          name,
-          historyLength,
-          moveId: facts.moveId ?? randomUUID(),
-          from,
-          to,
-          guards: wanted,
-          set,
-          del,
-          bumpFence: facts.bumpFence,
-          checkAt: facts.checkAt,
-          checkAfterMs: facts.checkAfterMs,
-          tweet: facts.tweet && { id: facts.tweet.id ?? '', claim: facts.tweet.claim },
-          retentionMs,
-          ...(to === 'published' ? { publishBuckets: catalogue.publish_seconds.buckets } : {}),
-        }),
-      ],
-    )) as [number, number | string, string, number?];
-    if (answer[0] > 0 && answer[2]) onTurn(answer[2], answer[3] ?? 0);
-    return answer[0] > 0 ? { done: true, at: Number(answer[1]) } : { done: false, reason: String(answer[1]) };
-  }
-
-  /** The order of a job, opened. */
+  /** The order of a job, opened: once for each job that was read, however many want to see it. */
   function openOrder(job: Job): Order {
-    return JSON.parse(sealer.open(job.sealedOrder, orderContext(job.accountId, job.id))) as Order;
+    const known = opened.get(job);
+    if (known) return known;
+    const plain = sealer.open(job.sealedOrder, orderContext(job.accountId, job.id));
+    const order = JSON.parse(plain) as Order;
+    opened.set(job, order);
+    return order;
   }
 
   /** A page of the account's jobs, newest first, older than `before`; `last` is where the next page begins. */
@@ -314,6 +263,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
     claimItem,
     saveItem,
     move,
+    moveIf,
     openOrder,
     list,
     due,

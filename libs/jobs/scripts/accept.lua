@@ -1,14 +1,16 @@
 -- Accepts a job: claims its idempotency key and its content, writes the record and lists it as open, all or none.
 -- KEYS: record, idempotency key ('' without one), recent content, open jobs, jobs of the account, open jobs of the account
--- ARGV: job id, fields as a JSON object, fingerprint, 1 to look for recent content, its window in ms, most open jobs,
---   1 when nothing has to be prepared or waited for, account id
--- Answers {outcome, job id | count, open jobs of the account}: new, replay, reused, recent, too_many.
-local id, fingerprint = ARGV[1], ARGV[3]
+-- ARGV: job id, fingerprint, 1 to look for recent content, its window in ms, most open jobs, 1 when nothing has to be
+--   prepared or waited for, account id, then the record's fields, each name before its value
+-- Answers {outcome, job id | count}: replay, reused, recent, too_many; or
+-- {'new', job id, open jobs of the account, accepted_at, sequence}.
+local id, fingerprint = ARGV[1], ARGV[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- The same call again: the client re-sends a script whose answer was lost.
-if redis.call('EXISTS', KEYS[1]) == 1 then return {'new', id, redis.call('SCARD', KEYS[6])} end
+local written = redis.call('HMGET', KEYS[1], 'accepted_at', 'sequence')
+if written[1] then return {'new', id, redis.call('SCARD', KEYS[6]), written[1], written[2]} end
 
 if KEYS[2] ~= '' then
   local known = redis.call('HMGET', KEYS[2], 'job', 'fingerprint')
@@ -17,34 +19,29 @@ if KEYS[2] ~= '' then
     return {'reused', known[1]}
   end
 end
-if ARGV[4] == '1' then
+if ARGV[3] == '1' then
   local known = redis.call('GET', KEYS[3])
   local state = known and redis.call('HGET', 'job:' .. known, 'state')
   -- What failed or was canceled is not on X: asking again is a new wish, not a repetition.
   if state and state ~= 'failed' and state ~= 'canceled' then return {'recent', known} end
 end
 local open = redis.call('SCARD', KEYS[6])
-if open >= tonumber(ARGV[6]) then return {'too_many', tostring(open)} end
+if open >= tonumber(ARGV[5]) then return {'too_many', tostring(open)} end
 
 -- Microseconds tell jobs of one millisecond apart: the order of acceptance, and the cursor of the list.
-local sequence = time[1] * 1000000 + time[2]
-local fields = {'accepted_at', now, 'updated_at', now, 'sequence', string.format('%.0f', sequence)}
-for name, value in pairs(cjson.decode(ARGV[2])) do
-  fields[#fields + 1] = name
-  fields[#fields + 1] = value
-end
-redis.call('HSET', KEYS[1], unpack(fields))
+local sequence = string.format('%.0f', time[1] * 1000000 + time[2])
+redis.call('HSET', KEYS[1], 'accepted_at', now, 'updated_at', now, 'sequence', sequence, unpack(ARGV, 8))
 if KEYS[2] ~= '' then redis.call('HSET', KEYS[2], 'job', id, 'fingerprint', fingerprint) end
-redis.call('SET', KEYS[3], id, 'PX', ARGV[5])
+redis.call('SET', KEYS[3], id, 'PX', ARGV[4])
 -- The accepting process wakes a worker itself; the sweeper looks soon in case it dies before that.
 redis.call('ZADD', KEYS[4], now + 8000, id)
 redis.call('ZADD', KEYS[5], sequence, id)
 redis.call('SADD', KEYS[6], id)
 redis.call('HINCRBY', 'count:jobs_accepted', '', 1)
 -- With nothing to prepare it could be sent at once: from here on it has its place among the account's posts.
-if ARGV[7] == '1' then redis.call('ZADD', 'lane:' .. ARGV[8], sequence, id) end
+if ARGV[6] == '1' then redis.call('ZADD', 'lane:' .. ARGV[7], sequence, id) end
 -- The list outlives the records: forget its oldest entries whose record has expired.
 for _, old in ipairs(redis.call('ZRANGE', KEYS[5], 0, 1)) do
   if redis.call('EXISTS', 'job:' .. old) == 0 then redis.call('ZREM', KEYS[5], old) end
 end
-return {'new', id, open + 1}
+return {'new', id, open + 1, now, sequence}
