@@ -4,7 +4,7 @@ import { lastWords } from '#libs/insight/last-words.ts';
 import { prepareScript } from '#libs/redis/script.ts';
 
 /** The latest calls that are kept of one job: a long video has hundreds of segments. */
-const callsKept = 50;
+export const callsKept = 50;
 
 const JobCall = z.object({
   /** When the answer came, epoch ms by the worker's clock. */
@@ -38,6 +38,11 @@ if left > 0 then redis.call('PEXPIRE', KEYS[2], left) end
 return 1`;
 
 const keyOf = (jobId: string) => `job:${jobId}:calls`;
+
+/** A call as its job's page is told of it. */
+export function toCallLine({ at, endpoint, status, durationMs, transactionId }: JobCall): string {
+  return JSON.stringify({ at, endpoint, status, durationMs: Math.round(durationMs), transactionId });
+}
 
 /** Opens the calls of a process; disposing of it writes what is left. */
 export function createJobCalls({ redis, everyMs = 500 }: { redis: Redis; everyMs?: number }): JobCalls {

@@ -129,6 +129,8 @@ function judgeOpen(job: Judged, now: number): Situation {
       retryAt: null,
       waitReason: null,
     };
+  if (job.media.length === 0 && job.owner !== null)
+    return { status: 'processing', stage: 'posting', retryAt: null, waitReason: null };
   const open = job.media.filter((item) => item.stage !== 'ready');
   const waiting = open.filter((item) => item.notBefore !== null && item.waitReason !== null);
   const [soonest] = waiting.toSorted((a, b) => (a.notBefore ?? 0) - (b.notBefore ?? 0));

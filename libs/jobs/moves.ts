@@ -5,10 +5,19 @@ import type { JobState } from './job.ts';
  * `owner`: this worker run still holds the job. `attempt`: the record's attempt is the one this answer is about.
  * `due`: neither a wait nor the due time lies ahead, and the job has not expired. `deadline`: the time to begin the
  * request is over. `unsent`: no attempt with an unknown outcome was made and nothing of it is live.
- * `cursor`: it is still about the post of the order that was read. `turn`: no earlier post of the account is ready or
+ * `media`: every media item is at X, or there is none. `cursor`: it is still about the post of the order that was read. `turn`: no earlier post of the account is ready or
  * being sent. `trusted`: a post that is due has been checked against X since Redis last went back in time.
  */
-export type Guard = 'owner' | 'attempt' | 'due' | 'deadline' | 'unsent' | 'cursor' | 'turn' | 'trusted';
+export type Guard =
+  | 'owner'
+  | 'attempt'
+  | 'due'
+  | 'deadline'
+  | 'unsent'
+  | 'media'
+  | 'cursor'
+  | 'turn'
+  | 'trusted';
 
 export interface Move {
   readonly from: readonly JobState[];
@@ -37,9 +46,9 @@ export const moves = {
   prepared: { from: ['accepted'], to: 'ready', guards: [], evenWhenFull: false },
   /** The intent, durable before the request: from here on the post may exist. */
   beginSend: {
-    from: ['ready'],
+    from: beforeSending,
     to: 'sending',
-    guards: ['owner', 'cursor', 'due', 'trusted', 'turn'],
+    guards: ['owner', 'cursor', 'due', 'media', 'trusted', 'turn'],
     evenWhenFull: false,
   },
   /** Proof that the request never left, or an answer that promises nothing was created (401, 402, 429). */

@@ -12,6 +12,13 @@ for _, key in ipairs(KEYS) do
 end
 return 1`;
 
+/** What a billed call adds to which sums, for whoever books it together with something else. */
+export interface Charge {
+  readonly keys: readonly string[];
+  readonly thousandths: number;
+  readonly keptMs: number;
+}
+
 export interface Budgets {
   /** US dollars a month; null: no limit. */
   readonly perAccountUsd: number | null;
@@ -41,9 +48,16 @@ export function createSpend({
   const monthOf = () => new Date(now()).toISOString().slice(0, 7);
   const keyOf = (owner: string) => `spend:${owner}:${monthOf()}`;
 
+  const chargeOf = (accountId: string, usd: number): Charge => ({
+    keys: [keyOf(accountId), keyOf('all')],
+    thousandths: thousandths(usd),
+    keptMs,
+  });
+
   /** Books a billed call. Losing a booking costs accuracy, never a post: it is not waited for with anything at stake. */
   async function book(accountId: string, usd: number): Promise<void> {
-    await bookScript([keyOf(accountId), keyOf('all')], [thousandths(usd), keptMs]);
+    const charge = chargeOf(accountId, usd);
+    await bookScript(charge.keys, [charge.thousandths, charge.keptMs]);
   }
 
   async function read(accountId: string): Promise<{ accountUsd: number; allUsd: number }> {
@@ -76,5 +90,5 @@ export function createSpend({
     return null;
   }
 
-  return { book, report, total, refusal };
+  return { book, chargeOf, report, total, refusal };
 }

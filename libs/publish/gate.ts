@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import type { WaitReason } from '#libs/jobs/job.ts';
+import type { Condition } from '#libs/jobs/record-moves.ts';
 import { prepareScript } from '#libs/redis/script.ts';
 import type { XEndpoint, XExchange } from '#libs/x-api/x-api.ts';
 import { type Lesson, readLessons } from './gate-lessons.ts';
@@ -33,6 +34,9 @@ function keysOf(accountId: string, endpoint: XEndpoint) {
 
 const askerOf = (accountId: string, endpoint: XEndpoint) => `${accountId}:${endpoint}`;
 
+const toPassage = (passage: Passage): Passage => (passage.open ? { open: true } : passage);
+const takeLua = scriptText('gate-take');
+
 export function createGate({ redis, random = Math.random }: { redis: Redis; random?: () => number }) {
   const script = (name: string) => prepareScript(redis, `#!lua flags=allow-oom\n${scriptText(name)}`);
   const takeScript = script('gate-take');
@@ -61,14 +65,12 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
   return {
     /** Whether a call could be made now, without counting one. */
     async peek(accountId: string, endpoint: XEndpoint): Promise<Passage> {
-      const passage = await ask(accountId, endpoint, 'peek', 1);
-      return passage.open ? { open: true } : passage;
+      return toPassage(await ask(accountId, endpoint, 'peek', 1));
     },
 
     /** Asks for one call. Read before every call to X, so that more workers never mean more calls. */
     async take(accountId: string, endpoint: XEndpoint): Promise<Passage> {
-      const passage = await ask(accountId, endpoint, 'take', 1);
-      return passage.open ? { open: true } : passage;
+      return toPassage(await ask(accountId, endpoint, 'take', 1));
     },
 
     /** Asks for `most` calls at once; `calls` of them may be made, at least one. Those that are not are put back. */
@@ -78,6 +80,18 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
       most: number,
     ): Promise<{ readonly open: true; readonly calls: number } | Closed> {
       return await ask(accountId, endpoint, 'take', most);
+    },
+
+    /** One call, taken in the very moment in which it is written down that it is going to be made. */
+    condition(accountId: string, endpoint: XEndpoint): Condition & { judge(answer: unknown): Passage } {
+      const asker = askerOf(accountId, endpoint);
+      return {
+        lua: takeLua,
+        keys: keysOf(accountId, endpoint),
+        ask: ['peek', 1, asker],
+        act: ['take', 1, asker],
+        judge: (answer) => toPassage(read(accountId, endpoint, answer as number[])),
+      };
     },
 
     /** So many calls that were let through were not made after all: X has not seen them. */

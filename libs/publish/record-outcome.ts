@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { costOfPost } from '#libs/jobs/cost.ts';
-import type { Job } from '#libs/jobs/job.ts';
+import { isClosed, type Job } from '#libs/jobs/job.ts';
+import { toCallLine } from '#libs/jobs/job-calls.ts';
 import type { MoveFacts, MoveResult } from '#libs/jobs/job-store.ts';
-import type { MoveName } from '#libs/jobs/moves.ts';
+import { type MoveName, moves } from '#libs/jobs/moves.ts';
 import type { Order } from '#libs/jobs/order.ts';
+import type { XExchange } from '#libs/x-api/x-api.ts';
 import { rememberMediaOf } from './media-memory.ts';
 import { type PlannedMove, planCreated, planOutcome } from './outcome-plan.ts';
 import type { PublishDeps } from './publisher.ts';
@@ -18,7 +20,7 @@ export const outcomeKind = 'outcome';
 
 type Deps = Pick<
   PublishDeps,
-  'jobs' | 'policy' | 'gate' | 'spool' | 'spend' | 'mediaMemory' | 'prices' | 'report' | 'now'
+  'jobs' | 'policy' | 'gate' | 'spool' | 'spend' | 'calls' | 'mediaMemory' | 'prices' | 'report' | 'now'
 >;
 
 /** Writes down that X has the present post; the thread goes on, or the job is published. */
@@ -31,8 +33,14 @@ export async function recordCreated(
   return await carryOut(deps, job, order, planCreated(job, order, tweet));
 }
 
-/** Writes down what the answer to one attempt means for the job. */
-export async function recordOutcome(deps: Deps, job: Job, order: Order, verdict: Verdict): Promise<void> {
+/** Writes down what the answer to one attempt means for the job, with the calls that led to it. */
+export async function recordOutcome(
+  deps: Deps,
+  job: Job,
+  order: Order,
+  verdict: Verdict,
+  exchanges: readonly XExchange[] = [],
+): Promise<{ readonly ended: boolean }> {
   const refusedForNow = verdict.kind === 'limited' || verdict.kind === 'credits';
   const passage = refusedForNow ? await deps.gate.peek(job.accountId, 'create_tweet') : null;
   const context = {
@@ -41,18 +49,23 @@ export async function recordOutcome(deps: Deps, job: Job, order: Order, verdict:
     random: Math.random(),
     giveUpAfterMs: deps.policy.giveUpAfterMs,
   };
-  await carryOut(deps, job, order, planOutcome(job, order, verdict, context));
+  const planned = planOutcome(job, order, verdict, context);
+  const calls = exchanges.map((exchange) => toCallLine({ ...exchange, at: Date.now() }));
+  const { done } = await carryOut(deps, job, order, { ...planned, facts: { ...planned.facts, calls } });
+  if (!done) for (const exchange of exchanges) deps.calls.tell(job.id, exchange);
+  return { ended: done && isEnd(moves[planned.name].to) };
 }
+
+const isEnd = (to: (typeof moves)[MoveName]['to']): boolean => to !== 'same' && isClosed(to);
 
 /** What X has created it has also charged for, and its media may be used again. */
 async function carryOut(deps: Deps, job: Job, order: Order, planned: PlannedMove): Promise<MoveResult> {
-  const result = await moveWhatever(deps, job, planned);
   const post = order.posts[job.cursor];
-  if (result.done && planned.facts.tweet && post) {
-    // Both are convenience: losing them costs accuracy or an upload, never a post.
-    await deps.spend.book(job.accountId, costOfPost(post, deps.prices)).catch(() => {});
-    await rememberMediaOf(deps.mediaMemory, job, order).catch(() => {});
-  }
+  if (!planned.facts.tweet || !post) return await moveWhatever(deps, job, planned);
+  const charge = deps.spend.chargeOf(job.accountId, costOfPost(post, deps.prices));
+  const result = await moveWhatever(deps, job, { ...planned, facts: { ...planned.facts, charge } });
+  // A convenience: losing it costs an upload, never a post.
+  if (result.done) await rememberMediaOf(deps.mediaMemory, job, order).catch(() => {});
   return result;
 }
 

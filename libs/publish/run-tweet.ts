@@ -27,16 +27,18 @@ export async function runTweet(deps: PublishDeps, jobId: string, run: RunContext
     const now = (deps.now ?? Date.now)();
     try {
       switch (job.state) {
-        case 'accepted': {
-          if (mustLookFirst(job, now)) {
+        case 'accepted':
+        case 'ready': {
+          if (job.state === 'accepted' && mustLookFirst(job, now)) {
             await lookFirst(deps, job, owner);
             break;
           }
-          if (job.media.some((item) => item.stage !== 'ready')) return null;
-          await deps.jobs.move(jobId, 'prepared', { checkAfterMs: 10_000 });
-          break;
-        }
-        case 'ready': {
+          // Without media there is nothing to be prepared.
+          if (job.state === 'accepted' && job.media.length > 0) {
+            if (job.media.some((item) => item.stage !== 'ready')) return null;
+            await deps.jobs.move(jobId, 'prepared', { checkAfterMs: 10_000 });
+            break;
+          }
           const until = startsLater(job, now);
           if (until !== null) return await sleep(deps, job, owner, until);
           // Before anything else is decided: what is on X must not be called failed either.
@@ -55,6 +57,7 @@ export async function runTweet(deps: PublishDeps, jobId: string, run: RunContext
           if (sent.refused === 'due') return await sleep(deps, job, owner, now + 500);
           if (sent.refused === 'expired') return await expire(deps, job, missedExpiry);
           if (sent.verdict === null) return now + 500;
+          if (sent.ended) return await tidyUp(deps, job);
           break;
         }
         case 'sending': {
@@ -82,7 +85,11 @@ export async function runTweet(deps: PublishDeps, jobId: string, run: RunContext
     // Somebody else has taken it over: what we would write now is refused anyway.
     if (job && job.owner !== owner && !hasEnded(before.state)) return null;
   }
-  if (job && job.media.length > 0) await deps.mediaStore.remove(jobId);
+  return job ? await tidyUp(deps, job) : null;
+}
+
+async function tidyUp(deps: PublishDeps, job: Job): Promise<null> {
+  if (job.media.length > 0) await deps.mediaStore.remove(job.id);
   return null;
 }
 

@@ -17,11 +17,13 @@ export interface SendResult {
   readonly verdict: Verdict | null;
   readonly rejectedToken?: string;
   /** Which guard of the record did not hold. */
-  readonly refused?: string;
+  readonly refused?: string | undefined;
+  /** The job has come to its end. */
+  readonly ended?: boolean;
 }
 
 /**
- * Sends the present post of a `ready` job: token, gate, intent, request, outcome, in this order and once.
+ * Sends the present post of a job: token, gate and intent, request, outcome, in this order and once.
  * The intent is durable before the request, so that after a crash nobody takes the post for unsent.
  * `verdict` null: the record had moved on, nothing was sent.
  */
@@ -35,22 +37,24 @@ export async function sendTweet(
     minValidMs: tokenMustLastMs,
     rejected: run.rejectedToken ?? (await tokenInDoubt(deps, job)),
   });
-  const passage = await deps.gate.take(job.accountId, 'create_tweet');
-  if (!passage.open) throw toError(passage);
-  /** The call that was counted is not made: another post of the account goes first, for instance. */
-  const putBack = () => deps.gate.putBack(job.accountId, 'create_tweet').catch(() => {});
-  if (run.signal.aborted) await putBack();
   run.signal.throwIfAborted();
 
   const attemptId = randomUUID();
   // Counted from before the script was issued, on a clock that does not jump and that a frozen process cannot fool.
   const issuedAt = performance.now();
   const { name, facts } = planIntent(job, { owner: run.owner, attemptId });
-  const begun = await deps.jobs.move(job.id, name, facts);
-  if (!begun.done) {
-    await putBack();
-    return { verdict: null, refused: begun.reason };
-  }
+  // With the gate in one script: a call is counted when it is going to be made, and not before.
+  const gate = deps.gate.condition(job.accountId, 'create_tweet');
+  const { answer, result: begun } = await deps.jobs.moveIf(
+    job.id,
+    name,
+    { ...facts, moveId: attemptId },
+    gate,
+  );
+  const passage = answer === null ? null : gate.judge(answer);
+  if (passage?.open === false) throw toError(passage);
+  if (!begun?.done) return { verdict: null, refused: begun?.reason };
+  const putBack = () => deps.gate.putBack(job.accountId, 'create_tweet').catch(() => {});
   const attempt = { ...job, attemptId, intentAt: begun.at, fence: job.fence + 1 };
   if (performance.now() - issuedAt >= sendDeadlineMs || !run.mayAct()) {
     await recordOutcome(deps, attempt, order, { kind: 'not_sent' });
@@ -63,15 +67,14 @@ export async function sendTweet(
     .createTweet(toDraft(job, order), { token, observe: (exchange) => exchanges.push(exchange) })
     .then((created) => judgeCreate(created))
     .catch((error: unknown) => judgeCreate({ error }));
-  for (const exchange of exchanges) deps.calls.tell(job.id, exchange);
   const learn = () =>
     Promise.all(exchanges.map((exchange) => deps.gate.learn(job.accountId, exchange))).catch(() => {});
   // A refusal for now needs the gate's word on how long; after any other answer nothing may come before the record.
   if (verdict.kind === 'limited' || verdict.kind === 'credits') await learn();
-  await recordOutcome(deps, attempt, order, verdict);
+  const { ended } = await recordOutcome(deps, attempt, order, verdict, exchanges);
   if (verdict.kind === 'not_sent') await putBack();
   await learn();
-  return verdict.kind === 'token' ? { verdict, rejectedToken: token } : { verdict };
+  return verdict.kind === 'token' ? { verdict, rejectedToken: token } : { verdict, ended };
 }
 
 /**

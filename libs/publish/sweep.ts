@@ -60,5 +60,6 @@ async function seeAccepted(deps: PublishDeps, job: Job): Promise<void> {
     if (item.prepared && !allPrepared) continue;
     await deps.wakeUps.again(job.id, { index, openJobs, at: item.notBefore ?? 0 });
   }
-  if (open === 0) await deps.wakeUps.again(job.id, { at: job.publishAt ?? 0, openJobs });
+  if (open === 0)
+    await deps.wakeUps.again(job.id, { at: Math.max(job.notBefore ?? 0, job.publishAt ?? 0), openJobs });
 }

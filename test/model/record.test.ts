@@ -30,6 +30,7 @@ const records = fc.record({
   cursor: maybe(fc.constantFrom('0', '1')),
   last_move: maybe(fc.constantFrom('m1', 'm2')),
   open_attempts: maybe(fc.constantFrom('0', '1')),
+  media: maybe(fc.constantFrom('0', '1')),
   tweets: maybe(fc.constantFrom('', '5@1')),
   reconcile: maybe(fc.constant('1')),
   not_before: time,

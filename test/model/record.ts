@@ -42,7 +42,17 @@ export function evaluateMove(
 }
 
 /** The order in which the script looks at the guards: the first that fails is the reason. */
-const order = ['owner', 'attempt', 'cursor', 'due', 'deadline', 'unsent', 'trusted', 'turn'] as const;
+const order = [
+  'owner',
+  'attempt',
+  'cursor',
+  'due',
+  'deadline',
+  'unsent',
+  'media',
+  'trusted',
+  'turn',
+] as const;
 
 function fails(guard: Guard, record: Fields, facts: MoveFacts, { now, earlier = [] }: Surroundings): boolean {
   switch (guard) {
@@ -58,6 +68,8 @@ function fails(guard: Guard, record: Fields, facts: MoveFacts, { now, earlier = 
       return after(record.deadline_at, now);
     case 'unsent':
       return Number(record.open_attempts ?? 0) > 0 || Boolean(record.tweets);
+    case 'media':
+      return record.state === 'accepted' && Number(record.media ?? 0) > 0;
     case 'trusted':
       return record.reconcile !== undefined && !after(record.publish_at, now);
     case 'turn':

@@ -1,7 +1,8 @@
 -- Moves a record by one entry of the table of moves: checks the guards and writes, or does nothing.
 -- KEYS: record, open jobs
--- ARGV: the move as JSON: {id, moveId, from, to, guards{owner, attempt, cursor, due, deadline, unsent}, set{}, del[],
---   bumpFence, name, historyLength, checkAt | checkAfterMs, tweet{id, claim}, retentionMs, publishBuckets[]}
+-- ARGV: the move as JSON: {id, moveId, from, to, guards{owner, attempt, cursor, due, deadline, unsent, media,
+--   trusted, turn}, set{}, del[], bumpFence, name, historyLength, checkAt | checkAfterMs, tweet{id, claim},
+--   charge{keys[], thousandths, keptMs}, calls[], callsKept, retentionMs, publishBuckets[]}
 -- Answers {1, now, id of the job whose turn it is now or '', open jobs of the account} done, {2, now, ''} done before by
 -- this very call,
 -- {0, reason, state}.
@@ -10,7 +11,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local record = redis.call('HMGET', KEYS[1], 'state', 'owner', 'attempt_id', 'cursor', 'last_move', 'not_before',
   'publish_at', 'expires_at', 'deadline_at', 'open_attempts', 'account', 'idem', 'tweets', 'sequence', 'reconcile',
-  'accepted_at')
+  'accepted_at', 'media')
 local state = record[1]
 if not state then return {0, 'gone', ''} end
 -- The client re-sends a script whose answer was lost: its own write must not look like somebody else's.
@@ -30,17 +31,25 @@ if guards.deadline and after(record[9]) then return {0, 'deadline', state} end
 if guards.unsent and (tonumber(record[10] or '0') > 0 or (record[13] and record[13] ~= '')) then
   return {0, 'unsent', state}
 end
+if guards.media and state == 'accepted' and tonumber(record[17] or '0') > 0 then return {0, 'media', state} end
 -- Before its time it cannot have been sent, whatever Redis has forgotten.
 if guards.trusted and record[15] and not after(record[7]) then return {0, 'trusted', state} end
 -- The posts of one account go out one at a time, in the order of their acceptance: the lane holds those that could.
 local lane = 'lane:' .. record[11]
+local called = lane .. ':called'
 if guards.turn then
   redis.call('ZADD', lane, record[14], move.id)
   local head = redis.call('ZRANGE', lane, 0, 0)[1]
   while head ~= move.id do
     local other = redis.call('HGET', 'job:' .. head, 'state')
-    if other == 'ready' or other == 'sending' or other == 'accepted' then return {0, 'turn', state} end
+    if other == 'ready' or other == 'sending' or other == 'accepted' then
+      -- Its run goes to sleep now and is to be called when its turn has come; one that has not come here yet need not be.
+      redis.call('SADD', called, move.id)
+      redis.call('PEXPIRE', called, move.retentionMs)
+      return {0, 'turn', state}
+    end
     redis.call('ZREM', lane, head)
+    redis.call('SREM', called, head)
     head = redis.call('ZRANGE', lane, 0, 0)[1]
   end
 end
@@ -97,6 +106,10 @@ if to == 'published' then
 end
 
 local calls = KEYS[1] .. ':calls'
+if move.calls then
+  redis.call('RPUSH', calls, unpack(move.calls))
+  redis.call('LTRIM', calls, -move.callsKept, -1)
+end
 if closed then
   redis.call('ZREM', KEYS[2], move.id)
 elseif move.checkAt then
@@ -122,7 +135,15 @@ local following = ''
 if to == 'ready' and not after(record[7]) then
   redis.call('ZADD', lane, record[14], move.id)
 elseif to ~= 'ready' and to ~= 'sending' and to ~= state and redis.call('ZREM', lane, move.id) == 1 then
-  following = redis.call('ZRANGE', lane, 0, 0)[1] or ''
+  local head = redis.call('ZRANGE', lane, 0, 0)[1]
+  redis.call('SREM', called, move.id)
+  if head and redis.call('SREM', called, head) == 1 then following = head end
+end
+if move.charge then
+  for _, key in ipairs(move.charge.keys) do
+    redis.call('INCRBY', key, move.charge.thousandths)
+    redis.call('PEXPIRE', key, move.charge.keptMs)
+  end
 end
 redis.call('PUBLISH', 'jobs:changed', move.id)
 return {1, now, following, following ~= '' and redis.call('SCARD', 'open:' .. record[11]) or 0}

@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Redis } from 'ioredis';
+import { catalogue } from '#libs/insight/catalogue.ts';
+import { prepareScript, type Script } from '#libs/redis/script.ts';
+import { callsKept } from './job-calls.ts';
+import { historyLength } from './job-history.ts';
+import { type JobPatch, toFields } from './job-record.ts';
+import { type MoveName, moves } from './moves.ts';
+import type { Charge } from './spend.ts';
+
+/** What a move checks and says besides its entry in the table. */
+export interface MoveFacts {
+  readonly owner?: string;
+  readonly attemptId?: string;
+  readonly cursor?: number;
+  readonly patch?: JobPatch;
+  readonly bumpFence?: boolean;
+  /** When the sweeper should look at the job next: epoch ms, or ms from now. */
+  readonly checkAt?: number;
+  readonly checkAfterMs?: number;
+  /** The post that X has: `take` when X itself named it in its answer, `if_free` when it was found by reading. */
+  readonly tweet?: { readonly id: string | null; readonly claim: 'take' | 'if_free' };
+  /** What X billed, booked with the move. */
+  readonly charge?: Charge;
+  /** Calls to X that led to it, as `toCallLine` writes them. */
+  readonly calls?: readonly string[];
+  /** Makes a repetition of this very call recognisable; by default every call is its own. */
+  readonly moveId?: string;
+}
+
+export type MoveResult =
+  | { readonly done: true; readonly at: number }
+  | { readonly done: false; readonly reason: string };
+
+/** Another script that is asked before a move, and acts when the move is made: all in one, so that nothing comes between. */
+export interface Condition {
+  /** Lua with KEYS and ARGV; its answer begins with 0 when nothing stands in the way. */
+  readonly lua: string;
+  readonly keys: readonly string[];
+  readonly ask: readonly (string | number)[];
+  readonly act: readonly (string | number)[];
+}
+
+/** What became of a move with a condition. */
+export interface ConditionalMove {
+  /** What the other script answered last: when it stood in the way, or when it acted. Otherwise null. */
+  readonly answer: unknown;
+  /** null: it was not tried, because the condition did not hold. */
+  readonly result: MoveResult | null;
+}
+
+interface RecordMovesOptions {
+  readonly redis: Redis;
+  /** Keys of the record and of the open jobs. */
+  readonly keysOf: (jobId: string) => readonly [record: string, open: string];
+  readonly retentionMs: number;
+  readonly onTurn: (jobId: string, openJobs: number) => void;
+}
+
+const moveLua = readFileSync(join(import.meta.dirname, 'scripts', 'move.lua'), 'utf8');
+
+/** KEYS record, open jobs, those of the other script · ARGV the move, its id, how many arguments `ask` has, ask, act */
+const guarded = (lua: string) => `#!lua
+local function other(KEYS, ARGV)
+${lua}
+end
+local function move(KEYS, ARGV)
+${moveLua}
+end
+local own = {KEYS[1], KEYS[2]}
+-- Sent again because its answer was lost: it is done, whatever stands in the way by now.
+if redis.call('HGET', KEYS[1], 'last_move') == ARGV[2] then return {1, move(own, ARGV)} end
+local keys = {unpack(KEYS, 3)}
+local length = tonumber(ARGV[3])
+local asked = other(keys, {unpack(ARGV, 4, 3 + length)})
+if asked[1] ~= 0 then return {0, asked} end
+local moved = move(own, ARGV)
+if moved[1] == 0 then return {1, moved} end
+return {1, moved, other(keys, {unpack(ARGV, 4 + length)})}
+`;
+
+/** The moves of records, by the table. */
+export function createRecordMoves({ redis, keysOf, retentionMs, onTurn }: RecordMovesOptions) {
+  const moveScript = prepareScript(redis, `#!lua\n${moveLua}`);
+  const moveEvenWhenFull = prepareScript(redis, `#!lua flags=allow-oom\n${moveLua}`);
+  const guardedScripts = new Map<string, Script>();
+
+  function toArgument(jobId: string, name: MoveName, facts: MoveFacts): string {
+    const { from, to } = moves[name];
+    const { set, del } = toFields(facts.patch ?? {});
+    return JSON.stringify({
+      id: jobId,
+      name,
+      historyLength,
+      moveId: facts.moveId ?? randomUUID(),
+      from,
+      to,
+      guards: wantedBy(name, facts),
+      set,
+      del,
+      bumpFence: facts.bumpFence,
+      checkAt: facts.checkAt,
+      checkAfterMs: facts.checkAfterMs,
+      tweet: facts.tweet && { id: facts.tweet.id ?? '', claim: facts.tweet.claim },
+      charge: facts.charge,
+      ...(facts.calls?.length ? { calls: facts.calls, callsKept } : {}),
+      retentionMs,
+      ...(to === 'published' ? { publishBuckets: catalogue.publish_seconds.buckets } : {}),
+    });
+  }
+
+  function read(answer: unknown): MoveResult {
+    const [done, value, following, openJobs] = answer as [number, number | string, string, number?];
+    if (done > 0 && following) onTurn(following, openJobs ?? 0);
+    return done > 0 ? { done: true, at: Number(value) } : { done: false, reason: String(value) };
+  }
+
+  return {
+    /** Moves a record by the table of moves; nothing is written when a guard does not hold. */
+    async move(jobId: string, name: MoveName, facts: MoveFacts = {}): Promise<MoveResult> {
+      const run = moves[name].evenWhenFull ? moveEvenWhenFull : moveScript;
+      return read(await run(keysOf(jobId), [toArgument(jobId, name, facts)]));
+    },
+
+    /** As `move`, if another script lets it pass, and together with that one. */
+    async moveIf(
+      jobId: string,
+      name: MoveName,
+      facts: MoveFacts & { readonly moveId: string },
+      { lua, keys, ask, act }: Condition,
+    ): Promise<ConditionalMove> {
+      if (moves[name].evenWhenFull) throw new TypeError(`The move ${name} must not depend on anything`);
+      const script = guardedScripts.get(lua) ?? prepareScript(redis, guarded(lua));
+      guardedScripts.set(lua, script);
+      const values = [toArgument(jobId, name, facts), facts.moveId, ask.length, ...ask, ...act];
+      const [passed, moved, acted] = (await script([...keysOf(jobId), ...keys], values)) as unknown[];
+      return passed === 0 ? { answer: moved, result: null } : { answer: acted ?? null, result: read(moved) };
+    },
+  };
+}
+
+function wantedBy(name: MoveName, facts: MoveFacts): Record<string, unknown> {
+  const wanted: Record<string, unknown> = {};
+  for (const guard of moves[name].guards) {
+    const value = {
+      owner: facts.owner,
+      attempt: facts.attemptId,
+      cursor: facts.cursor,
+      due: true,
+      deadline: true,
+      unsent: true,
+      media: true,
+      turn: true,
+      trusted: true,
+    }[guard];
+    if (value === undefined) throw new TypeError(`The move ${name} needs ${guard}`);
+    wanted[guard] = value;
+  }
+  return wanted;
+}
