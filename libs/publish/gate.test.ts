@@ -82,6 +82,12 @@ describe('a gate', () => {
     expect(waits).toEqual([1, 2, 4]);
   });
 
+  it('waits for as long as X asks in Retry-After, where it names no reset', async () => {
+    await gate().learn('7', exchange({ status: 429, retryAfterMs: 20_000 }));
+    const passage = await gate().peek('7', 'create_tweet');
+    expect(passage.open ? 0 : Math.round((passage.until - Date.now()) / 1000)).toBe(20);
+  });
+
   it('lets one probe pass after a refusal, and everybody once that is answered', async () => {
     await gate().learn('7', exchange({ status: 429 }));
     await letTimePass('gate:7:create_tweet');
