@@ -1,6 +1,13 @@
-import { startWorker } from '#apps/worker/start-worker.ts';
+import { startWorker, type WorkerTimings } from '#apps/worker/start-worker.ts';
 import { runApp } from '#libs/run-app/run-app.ts';
 import { hastyTimings, quickTimings } from './quick-timings.ts';
+
+/** `usual`: the worker's own. */
+const timings: Record<string, WorkerTimings | undefined> = {
+  quick: quickTimings,
+  hasty: hastyTimings,
+  usual: undefined,
+};
 
 await runApp({
   role: 'worker',
@@ -8,8 +15,7 @@ await runApp({
   environment: process.env,
   argv: [],
   async start(config, log) {
-    const timings = process.env.TEST_TIMINGS === 'hasty' ? hastyTimings : quickTimings;
-    const worker = await startWorker(config, log, timings);
+    const worker = await startWorker(config, log, timings[process.env.TEST_TIMINGS ?? 'quick']);
     log.info({}, 'The worker is ready');
     return worker;
   },

@@ -17,6 +17,7 @@ import type { Log } from '#libs/log/log.ts';
 import { createBlockPool } from '#libs/media/blocks.ts';
 import { createMediaFetcher } from '#libs/media/fetch-media.ts';
 import { createMediaStore } from '#libs/media/media-store.ts';
+import type { PaceLimits } from '#libs/media/pace.ts';
 import { createAccountPlaces } from '#libs/publish/account-places.ts';
 import { createGate } from '#libs/publish/gate.ts';
 import { createMediaMemory } from '#libs/publish/media-memory.ts';
@@ -42,6 +43,8 @@ export interface WorkerTimings {
   /** How often the queue is searched for entries whose worker says nothing. */
   readonly stalledEveryMs: number;
   readonly sweepEveryMs: number;
+  /** How slow a download of media may be; as production has it where nothing is said. */
+  readonly pace?: Partial<PaceLimits>;
 }
 
 const usualTimings: WorkerTimings = { lockMs: 30_000, stalledEveryMs: 15_000, sweepEveryMs: 10_000 };
@@ -120,7 +123,12 @@ async function createDeps(
     gate: createGate({ redis }),
     places: createAccountPlaces({ redis, leaseMs: timings.lockMs }),
     fetcher: stack.use(
-      createMediaFetcher({ trustedHosts: config.mediaTrustedHosts, ownHosts: ownHosts(config), blocks }),
+      createMediaFetcher({
+        trustedHosts: config.mediaTrustedHosts,
+        ownHosts: ownHosts(config),
+        blocks,
+        ...(timings.pace && { pace: timings.pace }),
+      }),
     ),
     blocks,
     spend: createSpend({ redis, budgets: config.spend }),

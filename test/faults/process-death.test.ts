@@ -157,26 +157,6 @@ describe.concurrent('a worker told to stop', () => {
   });
 });
 
-describe.concurrent('a worker frozen between the intent and the request', () => {
-  it('does not send when it wakes, as another worker has done it meanwhile', async () => {
-    await using rig = await startRig();
-    const session = await rig.account();
-    await using relay = await startRedisRelay(rig.redis.port);
-    await using sleeper = await rig.worker({ REDIS_URL: relay.url });
-    const frozen = relay.once({ command: beginSend, at: 'reply', act: () => sleeper.kill('SIGSTOP') });
-    const asked = await ask(session);
-    await frozen;
-    await using _other = await rig.worker();
-    expect(await settled(rig, asked)).toMatchObject({ status: 'published' });
-    // What a worker that finds itself too late writes down: nothing was sent.
-    const noticed = relay.once({ command: '"to":"ready"', at: 'reply' });
-    sleeper.kill('SIGCONT');
-    await noticed;
-    expect(rig.requests(session, create)).toHaveLength(1);
-    expect(rig.tweetsOf(session)).toHaveLength(1);
-  });
-});
-
 async function givePicture(rig: Rig, path = '/noise.png'): Promise<string> {
   rig.mediaHost.files.set(path, await picture);
   return rig.mediaHost.url(path);

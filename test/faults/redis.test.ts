@@ -48,24 +48,6 @@ describe.concurrent('Redis is killed', () => {
   });
 });
 
-describe.concurrent('Redis stands still', () => {
-  it('for longer than the lock while X creates the post: it is posted once and published', async () => {
-    await using rig = await startRig();
-    await using _one = await rig.worker();
-    await using _other = await rig.worker();
-    const session = await rig.account();
-    const hold = rig.simulator.faults.hold(create, 'committed');
-    const asked = await ask(session);
-    await hold.reached;
-    rig.redis.kill('SIGSTOP');
-    hold.release();
-    await pass(8000);
-    rig.redis.kill('SIGCONT');
-    expect(await settled(rig, asked)).toMatchObject({ status: 'published', attempts: 1 });
-    expect(rig.requests(session, create)).toHaveLength(1);
-  });
-});
-
 describe.concurrent('Redis forgets what it had acknowledged', () => {
   it('and an older file is restored: the post is found on X and not sent again, even where X takes duplicates', async () => {
     await using rig = await startRig({ simulator: { duplicateRule: false } });

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as pass } from 'node:timers/promises';
 import sharp from 'sharp';
 import { expect } from 'vitest';
+import type { WorkerTimings } from '#apps/worker/start-worker.ts';
 import type { SimulatorOptions } from '#apps/x-simulator/settings.ts';
 import type { JobView } from '#libs/jobs/job-view.ts';
 import { quickTimings } from '../quick-timings.ts';
@@ -28,7 +29,13 @@ export interface Asked {
 
 /** A system whose workers are processes to be killed, on a clock that is short enough to wait for. */
 export async function startRig(
-  options: { environment?: Record<string, string>; simulator?: SimulatorOptions; workers?: number } = {},
+  options: {
+    environment?: Record<string, string>;
+    simulator?: SimulatorOptions;
+    /** Workers inside this process. */
+    workers?: number;
+    timings?: Partial<WorkerTimings>;
+  } = {},
 ) {
   const users = Array.from({ length: 60 }, (_, index) => ({
     id: String(1_450_000_000_000_000_000n + BigInt(index + 1)),
@@ -36,7 +43,7 @@ export async function startRig(
   }));
   const system = await startSystem({
     workers: options.workers ?? 0,
-    timings: quickTimings,
+    timings: { ...quickTimings, ...options.timings },
     environment: { CONFIRM_AFTER_MS: '2000', ...options.environment },
     simulator: { users, ...options.simulator },
   });
