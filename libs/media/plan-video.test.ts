@@ -106,15 +106,23 @@ describe('planVideo', () => {
       fc.property(any, (changes) => {
         const plan = planVideo(video(changes), limits);
         if (plan.act === 'refuse') return void expect(plan.detail).toMatch(/Send|Cut|Crop|Export/);
-        const shown = plan.act === 'transcode' && plan.video ? plan.video : changes;
+        const made = plan.act === 'transcode' ? plan.video : null;
+        const shown = made?.padded ?? made ?? changes;
+        if (made?.padded) {
+          expect(made.width).toBeLessThanOrEqual(made.padded.width);
+          expect(made.height).toBeLessThanOrEqual(made.padded.height);
+        }
         const [long, short] = [Math.max(shown.width, shown.height), Math.min(shown.width, shown.height)];
         expect(long).toBeLessThanOrEqual(limits.maxLongSide);
         expect(short).toBeLessThanOrEqual(limits.maxShortSide);
+        expect(long / short).toBeLessThanOrEqual(limits.maxAspectRatio);
         expect(changes.durationMs).toBeLessThanOrEqual(limits.maxDurationMs);
         if (plan.act === 'pass') expect(changes.bytes).toBeLessThanOrEqual(limits.maxBytes);
         else expect((plan.maxBitRate * changes.durationMs) / 8000).toBeLessThan(limits.maxBytes);
         if (plan.act === 'transcode' && plan.video)
-          expect([plan.video.width % 2, plan.video.height % 2]).toEqual([0, 0]);
+          expect([shown.width % 2, shown.height % 2, plan.video.width % 2, plan.video.height % 2]).toEqual([
+            0, 0, 0, 0,
+          ]);
       }),
       { numRuns: 2_000 },
     );

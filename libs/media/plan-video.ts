@@ -11,6 +11,8 @@ export interface Transcoding {
   readonly video: {
     readonly width: number;
     readonly height: number;
+    /** What it becomes with black bars around it; null: it has a shape that X takes. */
+    readonly padded: { readonly width: number; readonly height: number } | null;
     readonly framesPerSecond: number | null;
   } | null;
   readonly audio: 'none' | 'copy' | 'encode';
@@ -80,11 +82,6 @@ function refuseVideo(video: VideoHeader, limits: VideoLimits): Refuse | null {
       'media_unsupported',
       `The video has ${width}×${height} pixels; X takes no smaller one than ${limits.minSide}×${limits.minSide}. Send a larger one.`,
     );
-  if (Math.max(width, height) / Math.min(width, height) > limits.maxAspectRatio)
-    return refuse(
-      'media_unsupported',
-      `The video has ${width}×${height} pixels; X takes none more than ${limits.maxAspectRatio} times as long as wide. Crop it and send that.`,
-    );
   return null;
 }
 
@@ -99,6 +96,10 @@ function pictureFaults(video: VideoHeader, limits: VideoLimits): string[] {
   if (Math.max(width, height) > limits.maxLongSide || Math.min(width, height) > limits.maxShortSide)
     faults.push(
       `it has ${width}×${height} pixels where X takes ${limits.maxLongSide}×${limits.maxShortSide}`,
+    );
+  if (isTooNarrow(video, limits))
+    faults.push(
+      `it has ${width}×${height} pixels where X takes no video more than ${limits.maxAspectRatio} times as long as wide`,
     );
   if (!video.hasSquarePixels) faults.push('its pixels are not square');
   if (framesPerSecond > limits.maxFramesPerSecond + 0.5)
@@ -117,15 +118,27 @@ function soundFaults({ audio }: VideoHeader): string[] {
   return audio.channels > 2 ? [`its sound has ${audio.channels} channels where X takes 2`] : [];
 }
 
-/** Within the limits, of the same shape, and even, as 4:2:0 wants it. */
+function isTooNarrow(
+  { width, height }: Pick<VideoHeader, 'width' | 'height'>,
+  { maxAspectRatio }: VideoLimits,
+): boolean {
+  return Math.max(width, height) / Math.min(width, height) > maxAspectRatio;
+}
+
+/** Within the limits, of the same shape unless bars are put around it, and even, as 4:2:0 wants it. */
 function targetFor(video: VideoHeader, limits: VideoLimits): NonNullable<Transcoding['video']> {
   const { width, height, framesPerSecond } = video;
   const long = Math.max(width, height);
   const scale = Math.min(1, limits.maxLongSide / long, limits.maxShortSide / Math.min(width, height));
   const even = (length: number) => Math.max(2, 2 * Math.floor((length * scale) / 2));
+  const scaled = { width: even(width), height: even(height) };
+  // The least that is wide enough, and even.
+  const wide = 2 * Math.ceil(even(long) / limits.maxAspectRatio / 2);
+  const padded = { width: Math.max(scaled.width, wide), height: Math.max(scaled.height, wide) };
   return {
-    width: even(width),
-    height: even(height),
+    ...scaled,
+    // Rounding may push a shape that just fitted over the edge.
+    padded: isTooNarrow(video, limits) || isTooNarrow(scaled, limits) ? padded : null,
     framesPerSecond: framesPerSecond > limits.maxFramesPerSecond + 0.5 ? limits.maxFramesPerSecond : null,
   };
 }

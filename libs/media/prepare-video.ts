@@ -52,5 +52,9 @@ function withoutFfmpeg(plan: Transcoding): ProblemError {
 function noteOn(plan: Transcoding): string | null {
   const how =
     plan.video === null && plan.audio !== 'encode' ? 'copied into an MP4' : 'converted to MP4 (H.264, AAC)';
-  return toNote([`${how} because ${plan.reasons.join(', ')}`]);
+  const padded = plan.video?.padded;
+  return toNote([
+    `${how} because ${plan.reasons.join(', ')}`,
+    padded ? `given black bars to make it ${padded.width}×${padded.height}` : null,
+  ]);
 }

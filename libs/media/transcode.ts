@@ -113,6 +113,9 @@ function pictureArguments({ video, audio, maxBitRate }: Transcoding): readonly s
     'yadif=deint=interlaced',
     ...(video.framesPerSecond === null ? [] : [`fps=${video.framesPerSecond}`]),
     `scale=${video.width}:${video.height}:flags=bicubic`,
+    ...(video.padded === null
+      ? []
+      : [`pad=${video.padded.width}:${video.padded.height}:(ow-iw)/2:(oh-ih)/2:black`]),
     'setsar=1',
     'format=yuv420p',
   ];
