@@ -189,11 +189,12 @@ const toIso = (epochMs: number): string => new Date(epochMs).toISOString();
 
 /** Its beginning and an ellipsis, where it is longer than this. */
 function cut(text: string, mostBytes: number, mostCharacters = mostBytes): string {
+  if (text.length <= mostCharacters && jsonBytes(text) <= mostBytes) return text;
   let bytes = 0;
   let characters = 0;
   let shown = '';
   for (const character of text) {
-    bytes += Buffer.byteLength(JSON.stringify(character)) - 2;
+    bytes += jsonBytes(character);
     characters += 1;
     if (bytes > mostBytes || characters > mostCharacters)
       return `${[...shown].slice(0, mostCharacters - 1).join('')}…`;
@@ -201,3 +202,5 @@ function cut(text: string, mostBytes: number, mostCharacters = mostBytes): strin
   }
   return text;
 }
+
+const jsonBytes = (text: string): number => Buffer.byteLength(JSON.stringify(text)) - 2;

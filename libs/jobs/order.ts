@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** Where one media item comes from. */
 export type MediaSource =
@@ -42,24 +42,32 @@ export function mediaOf(order: Order): { source: MediaSource; post: number; altT
 
 /**
  * SHA-256 (base64url) over what the order means: two requests with the same fingerprint ask for the same post.
- * A conversation file counts by its id, because its link differs in every call.
+ * A conversation file counts by its id, because its link differs in every call. Names stand in alphabetical order.
  */
 export function fingerprintOf(order: Order): string {
+  const { poll } = order;
   const meaning = {
-    ...order,
+    communityId: order.communityId,
+    expiresAt: order.expiresAt,
+    madeWithAi: order.madeWithAi,
+    paidPartnership: order.paidPartnership,
+    poll: poll && { durationMinutes: poll.durationMinutes, options: poll.options },
     posts: order.posts.map((post) => ({
-      text: post.text?.normalize('NFC') ?? null,
       altTexts: post.altTexts.map((altText) => altText.normalize('NFC')),
-      media: post.media.map((source) => (source.kind === 'file' ? { fileId: source.fileId } : source)),
+      media: post.media.map(identityOf),
+      text: post.text?.normalize('NFC') ?? null,
     })),
-  };
-  return createHash('sha256').update(canonicalJson(meaning)).digest('base64url');
+    publishAt: order.publishAt,
+    quoteOf: order.quoteOf,
+    replySettings: order.replySettings,
+    replyTo: order.replyTo,
+  } satisfies Record<keyof Order, unknown>;
+  return hash('sha256', JSON.stringify(meaning), 'base64url');
 }
 
-function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null';
-  const entries = Object.entries(value).filter(([, child]) => child !== undefined);
-  entries.sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${entries.map(([name, child]) => `${JSON.stringify(name)}:${canonicalJson(child)}`).join(',')}}`;
+function identityOf(source: MediaSource) {
+  if (source.kind === 'file') return { fileId: source.fileId };
+  return source.kind === 'url'
+    ? { kind: source.kind, url: source.url }
+    : { kind: source.kind, mediaId: source.mediaId };
 }

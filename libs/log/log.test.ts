@@ -3,12 +3,15 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 
-/** What a process prints that logs this. */
+/** What a process prints that logs this, however it ends. */
 async function printed(expression: string, level = 'info'): Promise<Record<string, unknown>[]> {
   const program = `import { createLog } from ${JSON.stringify(join(import.meta.dirname, 'log.ts'))};
 const log = createLog('api', '${level}');
 ${expression}`;
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
+  const args = ['--input-type=module', '-e', program];
+  const { stdout } = await promisify(execFile)(process.execPath, args).catch(
+    (failed: { stdout: string }) => failed,
+  );
   return stdout
     .split('\n')
     .filter(Boolean)
@@ -40,4 +43,13 @@ it('below its level nothing is printed', async () => {
   expect(await printed(`log.info({}, 'Hello'); log.error({}, 'Help');`, 'error')).toMatchObject([
     { msg: 'Help' },
   ]);
+});
+
+it.each([
+  'process.exit(1)',
+  "throw new Error('a bug')",
+  "setTimeout(() => Promise.reject(new Error('a bug')))",
+])('what was told before an end is printed: %s', async (end) => {
+  const lines = await printed(`log.info({}, 'One'); log.info({}, 'Two'); ${end};`);
+  expect(lines.map(({ msg }) => msg)).toEqual(['One', 'Two']);
 });

@@ -1,4 +1,4 @@
-import { pino } from 'pino';
+import { type DestinationStream, pino } from 'pino';
 
 /** The only fields that a log line may carry: everything else is dropped, so that no token or text slips in. */
 const allowedFields = new Set([
@@ -21,14 +21,13 @@ export interface Log {
 
 /** JSON lines on stdout, readable ones on a terminal; `name` tells the processes of one machine apart. */
 export function createLog(name: string, level: string): Log {
-  return pino({
+  const options = {
     name,
     level,
     base: { name },
-    ...(process.stdout.isTTY ? { transport: { target: 'pino-pretty', options: pretty } } : {}),
     formatters: {
-      level: (label) => ({ level: label }),
-      log: (fields) =>
+      level: (label: string) => ({ level: label }),
+      log: (fields: Fields) =>
         Object.fromEntries(
           Object.entries(fields)
             .filter(([field, value]) => allowedFields.has(field) && value !== undefined)
@@ -38,7 +37,32 @@ export function createLog(name: string, level: string): Log {
     // Errors are described above; pino's own way would call each of them Object.
     serializers: { err: (described: unknown) => described },
     timestamp: pino.stdTimeFunctions.isoTime,
-  });
+  };
+  if (process.stdout.isTTY)
+    return pino({ ...options, transport: { target: 'pino-pretty', options: pretty } });
+  stdout ??= openStdout();
+  return pino(options, stdout);
+}
+
+let stdout: DestinationStream | undefined;
+
+/** The lines of one turn of the event loop leave in one write, and those before an end of the process before that. */
+function openStdout(): DestinationStream {
+  const buffer = pino.destination({ sync: true, minLength: 16_000 });
+  let isDue = false;
+  const flush = () => {
+    isDue = false;
+    buffer.flushSync();
+  };
+  process.on('exit', flush);
+  return {
+    write(line) {
+      buffer.write(line);
+      if (isDue) return;
+      isDue = true;
+      setImmediate(flush);
+    },
+  };
 }
 
 /** Name, message and stack of an error and of its causes; URLs lose their query, which may hold a secret. */
