@@ -5,9 +5,11 @@ import { expect } from 'vitest';
 import type { WorkerTimings } from '#apps/worker/start-worker.ts';
 import type { SimulatorOptions } from '#apps/x-simulator/settings.ts';
 import type { JobView } from '#libs/jobs/job-view.ts';
+import { connectRedis } from '#libs/redis/connect.ts';
 import { quickTimings } from '../quick-timings.ts';
 import { startRedisServer } from '../redis-server.ts';
 import { type Session, startProcess, startSystem, type TestProcess } from '../system.ts';
+import { leftoversOf } from './leftovers.ts';
 import { brokenPromises } from './promise.ts';
 
 /** X's names of its endpoints, as the simulator logs them. */
@@ -143,10 +145,16 @@ export async function until(
   throw new Error(`The job ended as ${last?.status}: ${last?.message}`);
 }
 
-/** Waits for the end of a job and holds it against what X really has. */
+/** Waits for the end of a job, holds it against what X really has, and sees to it that nothing of it is left behind. */
 export async function settled(rig: Rig, asked: Asked): Promise<JobView> {
   const job = await asked.session.ended(asked.jobId);
   expect(brokenPromises(job, asked.marks, rig.simulator.state.tweets.all)).toEqual([]);
+  await using redis = await connectRedis(rig.redis.url, 'wait');
+  const left = await leftoversOf(
+    { redis, dataDir: rig.dataDir },
+    { job, accountId: asked.session.account.id },
+  );
+  expect(left).toEqual([]);
   return job;
 }
 
