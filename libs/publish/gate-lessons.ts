@@ -42,11 +42,11 @@ export function readLessons(exchange: XExchange, isBilled: boolean, now: number)
     // Each window has a gate of its own: one being open says nothing about another.
     lessons.push(
       closed.includes(limit)
-        ? { gate: gates[limit.scope], mode: 'until', numbers: [resetAt, 0, 0] }
+        ? { gate: gates[limit.scope], mode: 'until', numbers: [resetAt - now, 0, 0] }
         : {
             gate: gates[limit.scope],
             mode: 'remaining',
-            numbers: [resetAt, Math.max(0, remaining), limit.limit],
+            numbers: [resetAt - now, Math.max(0, remaining), limit.limit],
           },
     );
   }
@@ -58,7 +58,7 @@ export function readLessons(exchange: XExchange, isBilled: boolean, now: number)
   }
   if (status === 429 && exchange.problem === usageCapped) lessons.push(backOff(gates.app_24h));
   else if (status === 429 && retryAt > now && retryAt < now + latestMs)
-    lessons.push({ gate: gates.user, mode: 'until', numbers: [retryAt, 0, 0] });
+    lessons.push({ gate: gates.user, mode: 'until', numbers: [retryAt - now, 0, 0] });
   else if (status === 429 && closed.length === 0) lessons.push(backOff(gates.user));
 
   if (status === 402) lessons.push(backOff(gates.credits));

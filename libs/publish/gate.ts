@@ -8,10 +8,13 @@ import type { XEndpoint, XExchange } from '#libs/x-api/x-api.ts';
 import { type Lesson, readLessons } from './gate-lessons.ts';
 import { createGateMemory } from './gate-memory.ts';
 
-/** Closed until then (epoch ms): no call, no slot held. */
+/** Closed: no call, no slot held. */
 export interface Closed {
   readonly open: false;
+  /** Epoch ms by Redis' clock, as everything in a record is. */
   readonly until: number;
+  /** The same from now on, whatever the clock of this process says. */
+  readonly waitMs: number;
   readonly reason: WaitReason;
 }
 export type Passage = { readonly open: true } | Closed;
@@ -52,14 +55,17 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
 
   /** What the script that asks has answered. */
   function read(accountId: string, endpoint: XEndpoint, answer: readonly number[]) {
-    const [index = 0, value = 0, calls = 0, ...known] = answer;
+    const [index = 0, ...rest] = answer;
     if (index === 0) {
+      const [, calls = 0, ...known] = rest;
       memory.asked(askerOf(accountId, endpoint), known);
       return { open: true, calls } as const;
     }
     const reason: WaitReason = index === 1 ? 'x_down' : index === 5 ? 'credits' : 'limit';
     // Jitter spreads those who wait for the same moment.
-    return { open: false, until: value + Math.floor(random() * 400), reason } as const;
+    const [opensAt = 0, now = 0] = rest;
+    const until = opensAt + Math.floor(random() * 400);
+    return { open: false, until, waitMs: until - now, reason } as const;
   }
 
   return {
@@ -88,8 +94,7 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
       return {
         lua: takeLua,
         keys: keysOf(accountId, endpoint),
-        ask: ['peek', 1, asker],
-        act: ['take', 1, asker],
+        values: ['peek', 1, asker],
         judge: (answer) => toPassage(read(accountId, endpoint, answer as number[])),
       };
     },

@@ -27,7 +27,7 @@ const windowMs: Readonly<Record<Scope, number>> = {
 export interface XWindow {
   readonly scope: Scope;
   readonly limit: number;
-  /** By our clock. */
+  /** True time. */
   readonly resetAt: number;
   used: number;
   isTold: boolean;
@@ -47,13 +47,16 @@ export interface XAnswer {
 /** Keeps limits to the letter: fixed windows that open with the first call in them, a call too many is refused. */
 export class StrictX {
   readonly #habits: XHabits;
+  readonly #now: () => number;
   readonly #windows = new Map<string, XWindow>();
   /** Everything that there was. */
   readonly all: XWindow[] = [];
   state: 'fine' | 'down' | 'silent' | 'unpaid' = 'fine';
 
-  constructor(habits: XHabits) {
+  /** `now`: the true time, epoch ms. */
+  constructor(habits: XHabits, now: () => number) {
     this.#habits = habits;
+    this.#now = now;
   }
 
   windowsOf(accountId: string): XWindow[] {
@@ -74,11 +77,11 @@ export class StrictX {
       status === 429 || status === 201 || status === 402 ? this.#name(windows, status === 429) : [];
     const told =
       this.#habits.refusalTells !== 'truth' && status === 429 ? [] : named.map(({ window }) => window);
-    const now = Date.now() + this.#habits.aheadMs;
+    const now = this.#now() + this.#habits.aheadMs;
     const exchange: XExchange = {
       endpoint: 'create_tweet',
       status,
-      at: Date.now(),
+      at: this.#now(),
       durationMs: 1,
       rateLimits: named.map(({ limit }) => limit),
       // X's `Date` has whole seconds.
@@ -116,9 +119,9 @@ export class StrictX {
     if (limit === null) return null;
     const key = scope === 'app_24h' ? scope : `${scope} ${accountId}`;
     const known = this.#windows.get(key);
-    if (known && known.resetAt > Date.now()) return known;
+    if (known && known.resetAt > this.#now()) return known;
     const { aheadMs } = this.#habits;
-    const resetAt = Math.ceil((Date.now() + aheadMs + windowMs[scope]) / 1000) * 1000 - aheadMs;
+    const resetAt = Math.ceil((this.#now() + aheadMs + windowMs[scope]) / 1000) * 1000 - aheadMs;
     const fresh = { scope, limit, resetAt, used: 0, isTold: false, blind: 0, refused: 0, lost: 0 };
     this.#windows.set(key, fresh);
     this.all.push(fresh);
@@ -127,30 +130,28 @@ export class StrictX {
 }
 
 /**
- * A Redis whose clock is `Date`, which a test has in its hands by `setTime`: scripts run as they are but for where they read
- * the time, and keys end when that time is over.
+ * A Redis whose clock is a test's: scripts run as they are but for where they read the time, and keys end when that
+ * time is over.
  */
-export function withOurClock(
-  redis: Redis,
-  setTime: (now: number) => void,
-): { readonly redis: Redis; pass(ms: number): Promise<void> } {
+export function createClock(connection: Redis, startedAt: number) {
+  let now = startedAt;
   const readsTime = "redis.call('TIME')";
-  const clocked: Redis = Object.create(redis, {
+  const redis: Redis = Object.create(connection, {
     evalsha: { value: () => Promise.reject(new Error('NOSCRIPT')) },
     eval: {
       value: (lua: string, keyCount: number, ...rest: string[]) => {
         if (!lua.includes(readsTime)) throw new Error('a script that does not read the time as all do');
-        const now = Date.now();
         const time = `{'${Math.floor(now / 1000)}', '${(now % 1000) * 1000}'}`;
-        return redis.eval(lua.replaceAll(readsTime, time), keyCount, ...rest);
+        return connection.eval(lua.replaceAll(readsTime, time), keyCount, ...rest);
       },
     },
   });
   return {
-    redis: clocked,
-    async pass(ms) {
-      setTime(Date.now() + ms);
-      await redis.eval(ageKeys, 0, ms);
+    redis,
+    now: () => now,
+    async pass(ms: number): Promise<void> {
+      now += ms;
+      await connection.eval(ageKeys, 0, ms);
     },
   };
 }

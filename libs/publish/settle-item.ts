@@ -19,7 +19,8 @@ export async function settleItem(
   error: unknown,
 ): Promise<RunResult> {
   const now = (deps.now ?? Date.now)();
-  if (error instanceof GateClosedError) return await wait(error.until, error.reason, run.item.failures);
+  if (error instanceof GateClosedError)
+    return await wait(now + error.waitMs, error.reason, run.item.failures);
   if (error instanceof ProblemError) return await settleProblem(error);
   if (error instanceof XAnswerError) return await settleAnswer(error);
   if (error instanceof XUnreachableError)
@@ -48,7 +49,7 @@ export async function settleItem(
           'The X app has no credits. Its operator has to add credits at X.',
         );
       return await wait(
-        passage.open ? now + backOff(1) : passage.until,
+        now + (passage.open ? backOff(1) : passage.waitMs),
         status === 402 ? 'credits' : 'limit',
         run.item.failures + 1,
       );

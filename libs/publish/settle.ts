@@ -17,7 +17,9 @@ export async function settle(deps: PublishDeps, job: Job, owner: string, error: 
     const overdue = now - failingSince > deps.policy.giveUpAfterMs;
     if (overdue && error.reason === 'credits') return await fail(noCredits);
     if (overdue && error.reason === 'x_down') return await fail(unreachable);
-    return await waitUntil(error.until, { waitReason: error.reason, failingSince });
+    await waitUntil(error.until, { waitReason: error.reason, failingSince });
+    // The entry wakes by our clock, which may differ from that of the record.
+    return now + error.waitMs;
   }
   if (error instanceof ProblemError) return await fail({ code: error.code, detail: error.detail });
   if (error instanceof XAnswerError || error instanceof XUnreachableError) {

@@ -7,13 +7,15 @@ import type { PublishDeps } from './publisher.ts';
 
 /** A gate of X's limits is closed: nothing was called. */
 export class GateClosedError extends Error {
-  /** Epoch ms. */
+  /** Epoch ms by Redis' clock. */
   readonly until: number;
+  readonly waitMs: number;
   readonly reason: WaitReason;
-  constructor(until: number, reason: WaitReason) {
+  constructor({ until, waitMs, reason }: Omit<Closed, 'open'>) {
     super(`closed until ${new Date(until).toISOString()} (${reason})`);
     this.name = 'GateClosedError';
     this.until = until;
+    this.waitMs = waitMs;
     this.reason = reason;
   }
 }
@@ -21,7 +23,7 @@ export class GateClosedError extends Error {
 type Deps = Pick<PublishDeps, 'vault' | 'calls'> & { readonly gate: GateOfCalls };
 
 /** For whoever waits until the gate opens. */
-export const toError = ({ until, reason }: Closed) => new GateClosedError(until, reason);
+export const toError = (closed: Closed) => new GateClosedError(closed);
 
 /** A call to X: for which job of which account. */
 interface XErrand {

@@ -1,6 +1,6 @@
 -- Writes down what one answer of X, or its absence, says about several gates.
 -- KEYS: index of the gates whose window is known, then the gates
--- ARGV: for each gate mode, time or count, number, number
+-- ARGV: for each gate mode, time in ms from now or count, number, number
 --   until T 0 0      refused: closed until T, then one probe at a time until an answer opens it
 --   remaining T N L  N calls of L are left until T; the answer also ends a probe
 --   passed 0 0 0     X let the call pass, and told no count: that ends a probe as well
@@ -33,7 +33,8 @@ local function remember(key, time_ms)
 end
 
 local modes = {}
-modes['until'] = function(key, time_ms)
+modes['until'] = function(key, in_ms)
+  local time_ms = now + in_ms
   local gate = redis.call('HMGET', key, 'closed_until', 'probing')
   -- What was kept for a probe is no word of X.
   local known = gate[1] ~= gate[2] and tonumber(gate[1] or '0') or 0
@@ -42,7 +43,8 @@ modes['until'] = function(key, time_ms)
   redis.call('PEXPIRE', key, math.max(time_ms - now, 0) + day)
   remember(key, time_ms)
 end
-modes['remaining'] = function(key, time_ms, count, limit)
+modes['remaining'] = function(key, in_ms, count, limit)
+  local time_ms = now + in_ms
   local gate = redis.call('HMGET', key, 'reset_at', 'remaining', 'closings')
   -- Answers overtake each other: within one window the lowest count is the latest.
   local same = gate[1] and math.abs(tonumber(gate[1]) - time_ms) < 5000 and tonumber(gate[1]) > now
