@@ -2,6 +2,7 @@ import Router from '@koa/router';
 import Koa, { type Context } from 'koa';
 import helmet from 'koa-helmet';
 import type { Counts } from '#libs/insight/counts.ts';
+import type { Tracing } from '#libs/insight/tracing.ts';
 import type { Log } from '#libs/log/log.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import type { AccountAnswers } from './account.ts';
@@ -14,6 +15,7 @@ import type { MediaUploads } from './media.ts';
 import { openApiRoutes } from './openapi.ts';
 import { type Operation, operationRoutes } from './operate.ts';
 import { tellRequests } from './operate-requests.ts';
+import { traceRequests } from './operate-traces.ts';
 import { acceptPost, type PostingDeps } from './post-tweet.ts';
 import { answerProblems } from './problem.ts';
 import type { Readiness } from './readiness.ts';
@@ -35,6 +37,7 @@ export interface AppDeps {
   readonly throttle: Throttle;
   readonly operation: Operation;
   readonly counts: Pick<Counts, 'add'>;
+  readonly tracing: Tracing;
   /** Proxies in front whose X-Forwarded-For is believed; 0: nobody's. */
   readonly trustedProxies: number;
   /** Aborts when the server stops. */
@@ -54,6 +57,7 @@ export function createApp(deps: AppDeps): Koa {
   // What escapes the problem middleware is a lost connection, or a bug that has been logged there.
   app.silent = true;
   const { metrics, dashboard } = deps.operation;
+  if (deps.tracing.isOn) app.use(traceRequests(deps.tracing));
   app.use(tellRequests({ ...deps, onAnswer: (request) => metrics?.page.observe(request) }));
   app.use(securityHeaders(deps.publicUrl));
   app.use(answerProblems(deps));

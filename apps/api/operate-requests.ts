@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Context, Next } from 'koa';
 import type { Counts } from '#libs/insight/counts.ts';
+import { parseTraceparent } from '#libs/insight/traceparent.ts';
+import type { Tracing } from '#libs/insight/tracing.ts';
 import type { Log } from '#libs/log/log.ts';
 
 /** What is known of a request once it has been answered. */
@@ -15,17 +17,18 @@ export interface AnsweredRequest {
 interface RequestsDeps {
   readonly log: Log;
   readonly counts: Pick<Counts, 'add'>;
+  readonly tracing: Pick<Tracing, 'here'>;
   readonly onAnswer: (request: AnsweredRequest) => void;
 }
 
 /** Asked every few seconds by whatever supervises the process: as long as all is well that is no news. */
-const probes = new Set(['/healthz', '/readyz', '/metrics']);
+export const probes: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
 
-/** Gives every request an id, which its answer and its one line in the log carry. The outermost middleware. */
-export function tellRequests({ log, counts, onAnswer }: RequestsDeps) {
+/** Gives every request an id, which its answer and its one line in the log carry. Only `traceRequests` is further out. */
+export function tellRequests({ log, counts, tracing, onAnswer }: RequestsDeps) {
   return async (ctx: Context, next: Next): Promise<void> => {
     const startedAt = performance.now();
-    const requestId = requestIdOf(ctx);
+    const requestId = requestIdOf(ctx, tracing.here());
     ctx.state.requestId = requestId;
     ctx.set('X-Request-Id', requestId);
     // Also when the caller hangs up, and for answers that are streamed.
@@ -44,15 +47,16 @@ export function tellRequests({ log, counts, onAnswer }: RequestsDeps) {
   };
 }
 
-/** The caller's own id, or the trace it belongs to (W3C Trace Context section 3.2), or a new one. */
-function requestIdOf(ctx: Context): string {
+/** The caller's own id, or that of the trace it belongs to, or a new one. */
+function requestIdOf(ctx: Context, here: string | null): string {
   const given = ctx.get('x-request-id');
   if (/^[\w.:=+/-]{1,128}$/.test(given)) return given;
-  const trace = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-|$)/.exec(ctx.get('traceparent'))?.[1];
-  return trace && !/^0+$/.test(trace) ? trace : randomUUID().replaceAll('-', '');
+  const trace = parseTraceparent(here ?? ctx.get('traceparent'));
+  return trace?.traceId ?? randomUUID().replaceAll('-', '');
 }
 
-function routeOf(ctx: Context): string {
+/** The pattern of the route that answered. */
+export function routeOf(ctx: Context): string {
   const matched: unknown = '_matchedRoute' in ctx ? ctx._matchedRoute : undefined;
   return typeof matched === 'string' ? matched : 'other';
 }

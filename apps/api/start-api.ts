@@ -5,8 +5,9 @@ import { createAccountStore } from '#libs/accounts/account-store.ts';
 import { createTokenVault } from '#libs/accounts/token-vault.ts';
 import type { Config } from '#libs/config/config.ts';
 import { announceKeys } from '#libs/deployment/key-holders.ts';
-import { countRefreshes, countXCalls } from '#libs/insight/count-x.ts';
 import { createCounts } from '#libs/insight/counts.ts';
+import { startTracing } from '#libs/insight/tracing.ts';
+import { watchRefreshes, watchXCalls } from '#libs/insight/watch-x.ts';
 import { createJobCalls } from '#libs/jobs/job-calls.ts';
 import { followJobChanges } from '#libs/jobs/job-changes.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
@@ -55,14 +56,22 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   stack.use(await announceKeys(redis, secrets.tokenKeys));
   const accounts = createAccountStore({ redis, sealer });
   const counts = stack.use(createCounts({ redis }));
-  const x = stack.use(createXApi({ apiUrl: config.x.apiUrl, observe: countXCalls(counts) }));
+  const tracing = stack.use(
+    await startTracing(config.operate.tracing, {
+      service: 'post-to-x-api',
+      onFailure: (error) => log.warn({ err: error }, 'Traces are not taken, and are lost meanwhile'),
+    }),
+  );
+  const watch = { counts, tracing };
+  const x = stack.use(createXApi({ apiUrl: config.x.apiUrl, observe: watchXCalls(watch) }));
   const redirectUri = config.x.redirectUri ?? `${publicUrl}/callback`;
-  const oauth = countRefreshes(createXOAuth({ ...config.x, redirectUri }), counts);
+  const oauth = watchRefreshes(createXOAuth({ ...config.x, redirectUri }), watch);
   const spool = stack.use(await openSpool(join(config.dataDir, 'spool'), sealer));
   const wakeUps = stack.use(createWakeUps({ redis }));
   const jobs = createJobStore({
     redis,
     sealer,
+    here: tracing.here,
     onTurn: (...next) => void wakeUps.turn(...next).catch(() => {}),
   });
   const uploads = createUploadStore({ redis });
@@ -98,6 +107,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     signIn,
     readiness,
     counts,
+    tracing,
     operation: await createOperation(config.operate, {
       redis,
       wakeUps,

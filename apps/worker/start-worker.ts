@@ -5,8 +5,9 @@ import { createAccountStore } from '#libs/accounts/account-store.ts';
 import { createTokenVault } from '#libs/accounts/token-vault.ts';
 import type { Config, QueueName } from '#libs/config/config.ts';
 import { announceKeys } from '#libs/deployment/key-holders.ts';
-import { countRefreshes, countXCalls } from '#libs/insight/count-x.ts';
 import { createCounts } from '#libs/insight/counts.ts';
+import { startTracing } from '#libs/insight/tracing.ts';
+import { watchRefreshes, watchXCalls } from '#libs/insight/watch-x.ts';
 import { signOfLife } from '#libs/insight/workers.ts';
 import { createJobCalls } from '#libs/jobs/job-calls.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
@@ -34,6 +35,7 @@ import { usualPrices } from '#libs/x-api/limits.ts';
 import { createXOAuth } from '#libs/x-api/oauth.ts';
 import { closeQueue, createRuns } from './close-queue.ts';
 import { createLease } from './lease.ts';
+import { tracedRun } from './traced-run.ts';
 import { type Trust, watchTrust } from './trust.ts';
 
 /** How soon somebody else goes on where a worker was lost. */
@@ -97,12 +99,16 @@ async function createDeps(
   });
   const counts = stack.use(createCounts({ redis }));
   const calls = stack.use(createJobCalls({ redis }));
-  const x = stack.use(createXApi({ apiUrl: config.x.apiUrl, observe: countXCalls(counts) }));
-  const spool = stack.use(await openSpool(join(config.dataDir, 'spool'), sealer));
-  const oauth = countRefreshes(
-    createXOAuth({ ...config.x, redirectUri: config.x.redirectUri ?? '' }),
-    counts,
+  const tracing = stack.use(
+    await startTracing(config.operate.tracing, {
+      service: 'post-to-x-worker',
+      onFailure: (error) => log.warn({ err: error }, 'Traces are not taken, and are lost meanwhile'),
+    }),
   );
+  const watch = { counts, tracing };
+  const x = stack.use(createXApi({ apiUrl: config.x.apiUrl, observe: watchXCalls(watch) }));
+  const spool = stack.use(await openSpool(join(config.dataDir, 'spool'), sealer));
+  const oauth = watchRefreshes(createXOAuth({ ...config.x, redirectUri: config.x.redirectUri ?? '' }), watch);
   const accounts = createAccountStore({ redis, sealer });
   const vault = stack.use(createTokenVault({ accounts, oauth, spool, redis }));
   await vault.replaySpool();
@@ -136,6 +142,7 @@ async function createDeps(
     policy: config.publish,
     counts,
     calls,
+    tracing,
     report: ({ jobId, level, message, error, fields }) =>
       log[level]({ jobId, ...fields, err: error }, message),
   };
@@ -171,7 +178,7 @@ function serve({ queue, config, deps, stopping, trust, log, redis, timings }: Se
       };
       lease.begin(entry.id);
       try {
-        const wakeAt = await run(deps, entry, context);
+        const wakeAt = await tracedRun(deps, entry, () => run(deps, entry, context));
         if (wakeAt !== null) await sleepUntil(entry, wakeAt, token);
       } finally {
         lease.end(entry.id);

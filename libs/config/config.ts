@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { Environment, isPlaceholder, type PriceName, type QueueName, type TokenKey } from './environment.ts';
 
 export type { QueueName, TokenKey } from './environment.ts';
@@ -87,6 +88,12 @@ export interface Config {
   readonly operate: {
     readonly metricsToken: string | null;
     readonly admin: { readonly user: string; readonly password: string } | null;
+    /** Where spans are posted to (OTLP over HTTP as JSON), with which headers, and the share of traces that is told of. */
+    readonly tracing: {
+      readonly url: string;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly share: number;
+    } | null;
   };
   readonly logLevel: string;
   /** One sentence each, for the log: variables that were read but have no effect. */
@@ -175,6 +182,7 @@ export function loadConfig(environment: Record<string, string | undefined>, role
       metricsToken: env.METRICS_TOKEN ?? null,
       admin:
         env.ADMIN_USER && env.ADMIN_PASSWORD ? { user: env.ADMIN_USER, password: env.ADMIN_PASSWORD } : null,
+      tracing: tracingOf(env),
     },
     logLevel: env.LOG_LEVEL,
     notices: ignoredVariables(given),
@@ -200,8 +208,17 @@ export const secretVariables = [
   'GPT_CLIENT_SECRET',
   'METRICS_TOKEN',
   'ADMIN_PASSWORD',
+  'OTEL_EXPORTER_OTLP_HEADERS',
   'REDIS_URL',
 ] as const;
+
+/** As OpenTelemetry's specification has it: the one address is used as it is, to the other a path is added. */
+function tracingOf(env: z.output<typeof Environment>): Config['operate']['tracing'] {
+  const base = env.OTEL_EXPORTER_OTLP_ENDPOINT?.replace(/\/+$/, '');
+  const url = env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (base && `${base}/v1/traces`);
+  if (url === undefined) return null;
+  return { url, headers: env.OTEL_EXPORTER_OTLP_HEADERS ?? {}, share: env.OTEL_TRACES_SAMPLER_ARG };
+}
 
 function missingVariables(given: Record<string, unknown>, role: Role): string[] {
   const problems: string[] = [];

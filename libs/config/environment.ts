@@ -134,6 +134,14 @@ export const Environment = z.object({
     .regex(/^[^:]{1,200}$/, 'must be a name without a colon')
     .optional(),
   ADMIN_PASSWORD: secret.optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: httpUrl.optional(),
+  OTEL_EXPORTER_OTLP_HEADERS: z.string().transform(parseHeaders).optional(),
+  OTEL_TRACES_SAMPLER_ARG: z
+    .string()
+    .regex(/^(0(\.\d{1,9})?|1(\.0{1,9})?)$/, 'must be a share from 0 to 1, as in 0.1')
+    .transform(Number)
+    .default(1),
   LOG_LEVEL: z
     .enum(
       ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
@@ -180,6 +188,27 @@ function parsePrices(value: string, context: z.RefinementCtx): Partial<Record<Pr
       });
   }
   return prices;
+}
+
+/** `name=value,name=value`, values percent-encoded where they must be. */
+function parseHeaders(value: string, context: z.RefinementCtx): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const entry of value.split(',').filter((part) => part.trim() !== '')) {
+    const [, name, text = ''] = /^\s*([\w!#$&'*.^`|~-]+)\s*=\s*([!-~]*)\s*$/.exec(entry) ?? [];
+    const plain = decodeHeader(text);
+    if (name !== undefined && plain !== null) headers[name] = plain;
+    else context.addIssue({ code: 'custom', message: 'every entry must be name=value' });
+  }
+  return headers;
+}
+
+function decodeHeader(text: string): string | null {
+  try {
+    const plain = decodeURIComponent(text);
+    return /^[ -~]*$/.test(plain) ? plain : null;
+  } catch {
+    return null;
+  }
 }
 
 /** A value that stands in an example, or is no secret at all. */

@@ -59,11 +59,13 @@ function idempotencyKeyOf(request: Pick<AcceptRequest, 'accountId' | 'clientId'>
 interface JobStoreOptions {
   readonly redis: Redis;
   readonly sealer: Sealer;
+  /** W3C `traceparent` of the request that is being answered, kept with the job that it makes; null: it is not traced. */
+  readonly here?: () => string | null;
   /** Hears of the job whose turn it is among the posts of its account, after another has left its place; and how many it has. */
   readonly onTurn?: (jobId: string, openJobs: number) => void;
 }
 
-export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOptions) {
+export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => null }: JobStoreOptions) {
   const script = (name: string, flags = ''): Script =>
     prepareScript(
       redis,
@@ -104,6 +106,8 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
       ...(order.expiresAt === null ? {} : { expires_at: String(order.expiresAt) }),
       ...Object.fromEntries(items),
     };
+    const traceparent = here();
+    if (traceparent !== null) fields.traceparent = traceparent;
     const look = request.idempotencyKey === null && !request.allowDuplicate;
     const [outcome, value, openJobs, acceptedAt, sequence] = (await acceptScript(
       [
@@ -162,6 +166,10 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
     const fields = await redis.hgetall(recordKey(jobId));
     return fields.state === undefined ? null : parseJob(fields);
   }
+
+  /** The trace that a job was accepted in, as its request told `here`. */
+  const traceparentOf = (jobId: string): Promise<string | null> =>
+    redis.hget(recordKey(jobId), 'traceparent');
 
   /** What happened to a job so far, oldest first, as long as its record is kept. */
   async function history(jobId: string): Promise<HistoryEntry[]> {
@@ -258,6 +266,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {} }: JobStoreOpt
     accept,
     findRepeat,
     find,
+    traceparentOf,
     history,
     claim,
     claimItem,

@@ -8,6 +8,7 @@ import { mediaLimits } from '#libs/media/media-limits.ts';
 import { prepareMedia } from '#libs/media/prepare-media.ts';
 import type { Room } from '#libs/media/save-body.ts';
 import { createEarlyUpload, type EarlyUpload } from './early-upload.ts';
+import { mediaStep } from './media-step.ts';
 import { createProgress } from './progress.ts';
 import type { PublishDeps } from './publisher.ts';
 import type { ItemRun } from './run-item.ts';
@@ -28,10 +29,9 @@ export async function prepareItem(
   const fetchedFile = join(folder, `${run.index}.fetched`);
   const upload = early && source.kind !== 'upload' ? createEarlyUpload(deps, run, fetchedFile) : null;
   try {
-    const timed = stopwatch(deps);
     using room = await deps.mediaStore.admit(0);
-    const fetched = await fetchItem(deps, run, source, { file: fetchedFile, room, upload });
-    timed('fetch');
+    const target = { file: fetchedFile, room, upload };
+    const fetched = await mediaStep(deps, 'fetch', () => fetchItem(deps, run, source, target));
     deps.counts.add('media_bytes', ['fetched'], fetched.bytes);
     const note = fetched.isCleaned ? 'Metadata was removed.' : null;
     const here = { fetchedBytes: fetched.bytes, fetched: true, note };
@@ -39,16 +39,17 @@ export async function prepareItem(
     await run.save({ stage: 'preparing', progress: 0, ...here }, { passed: !fetched.isCopy, goesOn: true });
     await run.place.take();
     const progress = createProgress((percent) => run.save({ progress: percent }));
-    const made = await prepareMedia(fetchedFile, {
-      outputFolder: folder,
-      signal: run.signal,
-      sha256: fetched.sha256,
-      isCleaned: fetched.isCleaned,
-      ffmpeg: deps.ffmpeg,
-      room,
-      onProgress: (percent) => progress.report(percent),
-    });
-    timed('prepare');
+    const made = await mediaStep(deps, 'prepare', () =>
+      prepareMedia(fetchedFile, {
+        outputFolder: folder,
+        signal: run.signal,
+        sha256: fetched.sha256,
+        isCleaned: fetched.isCleaned,
+        ffmpeg: deps.ffmpeg,
+        room,
+        onProgress: (percent) => progress.report(percent),
+      }),
+    );
     await progress.done();
     // Its content is its name: two items of a job never get in each other's way, and a repetition finds it again.
     const file = join(folder, `${run.index}-${made.sha256}`);
@@ -62,16 +63,6 @@ export async function prepareItem(
   } finally {
     await upload?.abandon();
   }
-}
-
-/** Each call counts the time since the one before as a step. */
-function stopwatch({ counts }: Pick<PublishDeps, 'counts'>) {
-  let since = performance.now();
-  return (step: string): void => {
-    const now = performance.now();
-    counts.time('media_seconds', [step], now - since);
-    since = now;
-  };
 }
 
 interface Target {

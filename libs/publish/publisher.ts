@@ -1,5 +1,6 @@
 import type { TokenVault } from '#libs/accounts/token-vault.ts';
 import type { Counts } from '#libs/insight/counts.ts';
+import type { Tracing } from '#libs/insight/tracing.ts';
 import type { JobCalls } from '#libs/jobs/job-calls.ts';
 import type { JobStore } from '#libs/jobs/job-store.ts';
 import type { Spend } from '#libs/jobs/spend.ts';
@@ -36,6 +37,8 @@ export interface PublishDeps {
   readonly policy: PublishPolicy;
   /** What operators see of all posts together. */
   readonly counts: Pick<Counts, 'add' | 'time'>;
+  /** Where the time of one post goes. */
+  readonly tracing: Pick<Tracing, 'isOn' | 'span'>;
   /** What a job's page tells of its calls to X. */
   readonly calls: Pick<JobCalls, 'tell'>;
   /** Something unexpected, for the log of the process. */

@@ -3,6 +3,7 @@ import { ProblemError } from '#libs/problem/problem.ts';
 import { segmentBytesFor } from '#libs/x-api/limits.ts';
 import type { XMediaStatus } from '#libs/x-api/x-api.ts';
 import { appendSegments } from './append-segments.ts';
+import { mediaStep } from './media-step.ts';
 import { createProgress } from './progress.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import type { ItemRun } from './run-item.ts';
@@ -23,11 +24,10 @@ export async function uploadItem(deps: PublishDeps, run: ItemRun): Promise<RunRe
   if (!upload && run.item.reuploads === 0 && (await useKnownMedia(deps, run, prepared))) return null;
   if (!upload || !lastsLongEnough(run.item, now)) upload = await beginUpload(deps, run, prepared);
   if (!upload.finalized) {
-    const startedAt = performance.now();
-    await sendSegments(deps, run, prepared, upload);
-    deps.counts.time('media_seconds', ['upload'], performance.now() - startedAt);
+    const begun = upload;
+    await mediaStep(deps, 'upload', () => sendSegments(deps, run, prepared, begun));
     const status = await callX(deps, { ...about(run), endpoint: 'finalize' }, (call) =>
-      deps.x.finalizeUpload(upload.mediaId, call),
+      deps.x.finalizeUpload(begun.mediaId, call),
     );
     return await judgeStatus(deps, run, status);
   }
