@@ -36,11 +36,10 @@ export type MoveResult =
 
 /** Another script that is asked before a move, and acts when the move is made: all in one, so that nothing comes between. */
 export interface Condition {
-  /** Lua with KEYS and ARGV; its answer begins with 0 when nothing stands in the way. */
+  /** Lua with KEYS and ARGV. Returns an answer, which begins with 0 when nothing stands in the way, and what then acts. */
   readonly lua: string;
   readonly keys: readonly string[];
-  readonly ask: readonly (string | number)[];
-  readonly act: readonly (string | number)[];
+  readonly values: readonly (string | number)[];
 }
 
 /** What became of a move with a condition. */
@@ -61,7 +60,7 @@ interface RecordMovesOptions {
 
 const moveLua = readFileSync(join(import.meta.dirname, 'scripts', 'move.lua'), 'utf8');
 
-/** KEYS record, open jobs, those of the other script · ARGV the move, its id, how many arguments `ask` has, ask, act */
+/** KEYS record, open jobs, those of the other script · ARGV the move, its id, the values of the other script */
 const guarded = (lua: string) => `#!lua
 local function other(KEYS, ARGV)
 ${lua}
@@ -72,13 +71,12 @@ end
 local own = {KEYS[1], KEYS[2]}
 -- Sent again because its answer was lost: it is done, whatever stands in the way by now.
 if redis.call('HGET', KEYS[1], 'last_move') == ARGV[2] then return {1, move(own, ARGV)} end
-local keys = {unpack(KEYS, 3)}
-local length = tonumber(ARGV[3])
-local asked = other(keys, {unpack(ARGV, 4, 3 + length)})
-if asked[1] ~= 0 then return {0, asked} end
+local answer, act = other({unpack(KEYS, 3)}, {unpack(ARGV, 3)})
+if answer[1] ~= 0 then return {0, answer} end
 local moved = move(own, ARGV)
 if moved[1] == 0 then return {1, moved} end
-return {1, moved, other(keys, {unpack(ARGV, 4 + length)})}
+act()
+return {1, moved, answer}
 `;
 
 /** The moves of records, by the table. */
@@ -129,14 +127,15 @@ export function createRecordMoves({ redis, keysOf, retentionMs, onTurn }: Record
       jobId: string,
       name: MoveName,
       facts: MoveFacts & { readonly moveId: string },
-      { lua, keys, ask, act }: Condition,
+      { lua, keys, values }: Condition,
     ): Promise<ConditionalMove> {
       if (moves[name].evenWhenFull) throw new TypeError(`The move ${name} must not depend on anything`);
       const script = guardedScripts.get(lua) ?? prepareScript(redis, guarded(lua));
       guardedScripts.set(lua, script);
-      const values = [toArgument(jobId, name, facts), facts.moveId, ask.length, ...ask, ...act];
-      const [passed, moved, acted] = (await script([...keysOf(jobId), ...keys], values)) as unknown[];
-      return passed === 0 ? { answer: moved, result: null } : { answer: acted ?? null, result: read(moved) };
+      const about = [toArgument(jobId, name, facts), facts.moveId];
+      const answer = (await script([...keysOf(jobId), ...keys], [...about, ...values])) as unknown[];
+      const [passed, moved, acted = null] = answer;
+      return passed === 0 ? { answer: moved, result: null } : { answer: acted, result: read(moved) };
     },
   };
 }

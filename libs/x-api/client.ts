@@ -1,6 +1,7 @@
+import type { Agent } from 'undici';
 import { XUnreachableError } from './errors.ts';
 import { multipart } from './multipart.ts';
-import { createAgent } from './request.ts';
+import { createAgent, createFreshAgent } from './request.ts';
 import { createSend, postJson, read, type Send } from './send.ts';
 import {
   toCreatedTweet,
@@ -38,15 +39,18 @@ export function createXApi(options: {
   const { apiUrl, now = Date.now } = options;
   const timeouts = { ...defaultTimeouts, ...options.timeouts };
   const agent = createAgent();
+  const freshAgent = createFreshAgent();
   const send = createSend({ apiUrl, agent, timeoutMs: timeouts.requestMs, observe: options.observe });
   return {
     ...mediaCalls(send, timeouts, now),
-    ...tweetCalls(send, timeouts),
+    ...tweetCalls(send, timeouts, freshAgent),
     async me(call) {
       const path = 'users/me?user.fields=subscription_type';
       return read(await send('users_me', call, { method: 'GET', path }), toUser);
     },
-    [Symbol.asyncDispose]: () => agent.destroy(),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([agent.destroy(), freshAgent.destroy()]);
+    },
   };
 }
 
@@ -84,12 +88,12 @@ function mediaCalls(send: Send, { appendMs }: XTimeouts, now: () => number) {
   } satisfies Partial<XApi>;
 }
 
-function tweetCalls(send: Send, { createMs }: XTimeouts) {
+function tweetCalls(send: Send, { createMs }: XTimeouts, freshAgent: Agent) {
   return {
     async createTweet(draft, call) {
       const response = await send('create_tweet', call, {
         ...postJson('tweets', toTweetBody(draft)),
-        agent: undefined,
+        agent: freshAgent,
         onceSentAwaitAnswer: true,
         timeoutMs: createMs,
       });

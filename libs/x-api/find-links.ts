@@ -20,7 +20,8 @@ const kept = 32;
  * in a way that does not change what is a link.
  */
 export function findLinks(text: string): LinkRange[] {
-  if (!text.includes('.')) return [];
+  // A link ends its host name with a word.
+  if (!/\.\p{L}/u.test(text)) return [];
   const cuts: { at: number; length: number }[] = [];
   let removed = 0;
   const short = text

@@ -54,6 +54,14 @@ export function createAgent(): Agent {
 }
 
 /**
+ * Gives each request a connection of its own and closes it with the answer, so that a reset of an idle one is never
+ * mistaken for a lost answer. Whoever makes it closes it.
+ */
+export function createFreshAgent(): Agent {
+  return new Agent({ ...connectionOptions, pipelining: 0 });
+}
+
+/**
  * Sends one request, once, and reads the answer.
  * @throws XUnreachableError when there is no answer; its `sent` is false only with proof that no byte left.
  * @throws the signal's reason when it was aborted, except where `onceSentAwaitAnswer` promises one of the two outcomes.
