@@ -11,6 +11,8 @@ import { initializeUpload } from './upload-item.ts';
 
 /** Below this a download is over before an upload beside it would gain anything. */
 const worthwhileBytes = 8 * 1024 * 1024;
+/** What will look at the whole file is readied this long before that is here: it takes a moment to start, and does not wait for ever. */
+const readyAheadMs = 1000;
 
 /** An upload that runs beside the download of the same file, which it follows. */
 export interface EarlyUpload {
@@ -38,27 +40,37 @@ export function createEarlyUpload(deps: PublishDeps, run: ItemRun, file: string)
   const source = createArrivingSource(file, deps.blocks);
   let total: number | null = null;
   let here = 0;
+  let beganAt = 0;
+  let isExpected = false;
   let upload: Promise<Sent | null> | null = null;
 
   async function send(head: Uint8Array, bytes: number): Promise<Sent | null> {
     const media = await mayPassAsItIs(head, bytes);
     if (!media) return null;
-    expectVideo();
     const begun = await initializeUpload(deps, run, { ...media, bytes });
     const appending = { ...run, signal, source, bytes, checkpoint: () => {} };
     return { state: await appendSegments(deps, begun, appending), mediaType: media.mediaType, bytes };
+  }
+
+  function expect(end: number, totalBytes: number): void {
+    const leftMs = ((performance.now() - beganAt) * (totalBytes - end)) / end;
+    if (isExpected || leftMs > readyAheadMs) return;
+    isExpected = true;
+    expectVideo();
   }
 
   return {
     arrivals: {
       began(totalBytes) {
         total = totalBytes;
+        beganAt = performance.now();
         source.written(0);
         // A download that begins anew may bring other bytes than those that were sent.
         if (upload) stop.abort(new Error('the download began anew'));
       },
       came(block, position, length) {
         source.came(block, position, length);
+        if (upload && total !== null) expect(position + length, total);
         if (upload || position > 0 || total === null || total < worthwhileBytes) return;
         // Whatever it fails at, the upload after the download meets too, and deals with.
         upload = send(Buffer.from(block.bytes.subarray(0, headBytes)), total).catch(() => null);
