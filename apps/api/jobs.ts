@@ -1,14 +1,13 @@
 import { PassThrough } from 'node:stream';
 import type { Context } from 'koa';
 import { hasEnded, type Job } from '#libs/jobs/job.ts';
-import type { JobChanges } from '#libs/jobs/job-changes.ts';
+import type { JobChanges, WaitOptions } from '#libs/jobs/job-changes.ts';
 import type { JobStore } from '#libs/jobs/job-store.ts';
 import { type JobView, renderJob } from '#libs/jobs/job-view.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { UnsealError } from '#libs/sealing/sealing.ts';
-import { endOfWait } from './end-of-wait.ts';
 import { planResolve, wrongTweetId } from './plan-resolve.ts';
 import type { UserWord } from './requests.ts';
 import type { Caller } from './sign-in/sign-in.ts';
@@ -43,6 +42,9 @@ export function createJobAnswers(deps: JobsDeps) {
   const view = (job: Job, options: ViewOptions = {}): JobView =>
     renderJob(job, shownOrder(job), { publicUrl: deps.publicUrl, now: now(), ...options });
 
+  /** The answers that tell of an end: however many wait for it, it is written down once. */
+  const ends = new WeakMap<Job, string>();
+
   /** An order whose key is gone shows no text; everything else of its job is still told. */
   function shownOrder(job: Job): Pick<Order, 'posts'> {
     try {
@@ -65,33 +67,35 @@ export function createJobAnswers(deps: JobsDeps) {
   }
 
   /** The job once it has ended, or as it stands when the time is up, the client has gone or the server stops. */
-  async function settled(ctx: Context, wait: Wait): Promise<Job> {
-    if (wait.job && wait.waitSeconds === 0) return wait.job;
-    const gone = new AbortController();
-    // Not that of the request: it ends as soon as its body is read.
-    ctx.res.once('close', () => gone.abort());
-    return await follow(wait, { gone: gone.signal });
+  function settled(ctx: Context, wait: Wait): Promise<Job> {
+    // Not the end of the request: that comes as soon as its body is read.
+    return follow(wait, { onGivingUp: (giveUp) => void ctx.res.on('close', giveUp) });
   }
 
   /** The same for whoever wants to see the job at each change until then. */
   async function follow(
     { jobId, job: known, waitSeconds }: Wait,
-    { gone, onChange }: { gone: AbortSignal; onChange?: (job: Job) => void },
+    options: Pick<WaitOptions, 'onGivingUp' | 'onChange'>,
   ): Promise<Job> {
     if (known && waitSeconds === 0) return known;
-    const wait = async () => {
-      using end = endOfWait(waitSeconds * 1000, [gone, deps.stopping]);
-      return await deps.changes.settled(jobId, end.signal, onChange);
-    };
-    const job = await (waitSeconds > 0 ? wait() : deps.jobs.find(jobId));
+    const wait = { ...options, waitMs: waitSeconds * 1000 };
+    const job = await (waitSeconds > 0 ? deps.changes.settled(jobId, wait) : deps.jobs.find(jobId));
     if (!job) throw new ProblemError('not_found', 'There is no such job.');
     return job;
   }
 
   /** Writes the job object with what RFC 9110 and a poller need around it. */
   function send(ctx: Context, job: Job, options: ViewOptions = {}): void {
-    const body = view(job, options);
     ctx.set('Cache-Control', 'no-store');
+    const isPlain = !options.replayed && !options.duplicateOfRecent;
+    if (isPlain && hasEnded(job.state)) {
+      const body = ends.get(job) ?? JSON.stringify(view(job));
+      ends.set(job, body);
+      ctx.type = 'json';
+      ctx.body = body;
+      return;
+    }
+    const body = view(job, options);
     if (body.next_check_seconds !== null) ctx.set('Retry-After', String(body.next_check_seconds));
     ctx.body = body;
   }

@@ -41,7 +41,7 @@ export function createToolActs({ publicUrl, posting, jobs, accounts }: CallDeps)
       const accepted = await acceptPost(posting, call.caller, body, null).catch((error) =>
         blame(error, call.given),
       );
-      return jobAnswer(await jobs.follow(accepted, call), accepted);
+      return jobAnswer(await jobs.follow(accepted, heldFor(call)), accepted);
     },
     async validate_tweet({ caller, given }) {
       const found = await validatePost(posting, caller, toBody(given)).catch((error) => blame(error, given));
@@ -58,7 +58,7 @@ export function createToolActs({ publicUrl, posting, jobs, accounts }: CallDeps)
       const { job_id, wait_seconds } = parse(toolArguments.get_job, call.given);
       const job = await jobs.ownJob(call.caller, job_id);
       const wait = { jobId: job.id, job, waitSeconds: wait_seconds };
-      return jobAnswer(jobs.isInWork(job) ? await jobs.follow(wait, call) : job);
+      return jobAnswer(jobs.isInWork(job) ? await jobs.follow(wait, heldFor(call)) : job);
     },
     async list_jobs({ caller, given }) {
       const found = await jobs.list(caller, parse(toolArguments.list_jobs, given));
@@ -88,6 +88,12 @@ export function createToolActs({ publicUrl, posting, jobs, accounts }: CallDeps)
     },
   };
 }
+
+/** What a held answer watches for. */
+const heldFor = ({ gone, onChange }: ToolCall) => ({
+  onChange,
+  onGivingUp: (giveUp: () => void) => (gone.aborted ? giveUp() : gone.addEventListener('abort', giveUp)),
+});
 
 /** Arguments as a body of `POST /postTweet`: ChatGPT's files have other names there. */
 function toBody(given: ToolCall['given']): Record<string, unknown> {

@@ -78,7 +78,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const spend = createSpend({ redis, budgets: config.spend });
   const prices = { ...usualPrices, ...config.spend.prices };
   const readiness = createReadiness({ redis, stopping: stopping.signal });
-  const changes = await followJobChanges({ subscriber, jobs });
+  const changes = await followJobChanges({ subscriber, jobs, stopping: stopping.signal });
   const sessions = createSessions({ redis, publicUrl, secretKey: secrets.secretKey });
   // Never from trusted hosts: whoever signs in names these addresses.
   const documents = stack.use(createMediaFetcher({ trustedHosts: [], ownHosts: [new URL(publicUrl).host] }));

@@ -41,17 +41,18 @@ async function createRig() {
     },
   };
   const subscriber = await connectRedis(server.url, 'wait');
-  const changes = await followJobChanges({ subscriber, jobs: counting });
-  return { jobs, jobId: outcome.jobId, subscriber, changes, reads: () => reads };
+  const stopping = new AbortController();
+  const changes = await followJobChanges({ subscriber, jobs: counting, stopping: stopping.signal });
+  return { jobs, jobId: outcome.jobId, subscriber, changes, stopping, reads: () => reads };
 }
 
-const never = () => new AbortController().signal;
+const long = { waitMs: 3_600_000 };
 
 describe('waiting for a job', () => {
   it('costs one read per change and one subscription, however many wait', async () => {
     const { jobs, jobId, subscriber, changes, reads } = await createRig();
     await using _closed = subscriber;
-    const waits = Array.from({ length: 1000 }, () => changes.settled(jobId, never()));
+    const waits = Array.from({ length: 1000 }, () => changes.settled(jobId, long));
     await expect.poll(reads).toBe(1);
     await jobs.move(jobId, 'cancel');
     const ended = await Promise.all(waits);
@@ -63,7 +64,7 @@ describe('waiting for a job', () => {
   it('does not miss what changed while the connection was away', async () => {
     const { jobs, jobId, subscriber, changes, reads } = await createRig();
     await using _closed = subscriber;
-    const wait = changes.settled(jobId, never());
+    const wait = changes.settled(jobId, long);
     await expect.poll(reads).toBe(1);
     // The change is made between the loss of the connection and its return: nobody hears it published.
     await redis.hset(`job:${jobId}`, 'state', 'canceled');
@@ -75,13 +76,63 @@ describe('waiting for a job', () => {
   it('ends with the present record when it is given up', async () => {
     const { jobId, subscriber, changes } = await createRig();
     await using _closed = subscriber;
-    expect((await changes.settled(jobId, AbortSignal.abort()))?.state).toBe('accepted');
-    expect((await changes.settled(jobId, AbortSignal.timeout(20)))?.state).toBe('accepted');
+    const gone = { ...long, onGivingUp: (giveUp: () => void) => giveUp() };
+    expect((await changes.settled(jobId, gone))?.state).toBe('accepted');
+    let hangUp = () => {};
+    const wait = changes.settled(jobId, { ...long, onGivingUp: (giveUp) => (hangUp = giveUp) });
+    hangUp();
+    expect((await wait)?.state).toBe('accepted');
+  });
+
+  it('ends with the present record when its time is up', async () => {
+    const { jobId, subscriber, changes } = await createRig();
+    await using _closed = subscriber;
+    expect((await changes.settled(jobId, { waitMs: 20 }))?.state).toBe('accepted');
+  });
+
+  it('ends when the process stops, and does not begin after that', async () => {
+    const { jobId, subscriber, changes, stopping, reads } = await createRig();
+    await using _closed = subscriber;
+    const waits = [changes.settled(jobId, long), changes.settled(jobId, long)];
+    await expect.poll(reads).toBe(1);
+    stopping.abort();
+    expect((await Promise.all(waits)).map((job) => job?.state)).toEqual(['accepted', 'accepted']);
+    expect((await changes.settled(jobId, long))?.state).toBe('accepted');
+  });
+
+  it('shows each change to whoever wants to see it, and nothing after the end', async () => {
+    const { jobs, jobId, subscriber, changes, reads } = await createRig();
+    await using _closed = subscriber;
+    const seen: string[] = [];
+    const wait = changes.settled(jobId, { ...long, onChange: ({ state }) => void seen.push(state) });
+    await expect.poll(reads).toBe(1);
+    await jobs.move(jobId, 'cancel');
+    await wait;
+    await redis.publish('jobs:changed', jobId);
+    await redis.publish('jobs:changed', jobId);
+    await changes.settled(jobId, long);
+    expect(seen).toEqual(['accepted', 'canceled']);
+  });
+
+  it('leaves nothing behind: no timer, and no look at later changes', async () => {
+    const { jobs, jobId, subscriber, changes, reads } = await createRig();
+    await using _closed = subscriber;
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const before = timers();
+    const waits = Array.from({ length: 20 }, () => changes.settled(jobId, long));
+    expect(timers()).toBe(before + 20);
+    await jobs.move(jobId, 'cancel');
+    await Promise.all(waits);
+    expect(timers()).toBeLessThan(before + 20);
+    const before2 = reads();
+    await redis.publish('jobs:changed', jobId);
+    await changes.settled('nothing', long);
+    expect(reads()).toBe(before2 + 1);
   });
 
   it('ends with nothing where there is no job', async () => {
     const { subscriber, changes } = await createRig();
     await using _closed = subscriber;
-    expect(await changes.settled('nothing', never())).toBeNull();
+    expect(await changes.settled('nothing', long)).toBeNull();
   });
 });

@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import type { Redis } from 'ioredis';
 import type { Job } from './job.ts';
 import type { JobStore } from './job-store.ts';
@@ -7,20 +6,44 @@ import { isOver } from './job-view.ts';
 /** Waiting for changes of jobs: one subscription and one read per change for a whole process, however many wait. */
 export type JobChanges = Awaited<ReturnType<typeof followJobChanges>>;
 
-/** @param subscriber a connection of its own: a subscribed connection can do nothing else. */
-export async function followJobChanges({ subscriber, jobs }: { subscriber: Redis; jobs: JobStore }) {
-  const changes = new EventEmitter();
-  changes.setMaxListeners(0);
+export interface WaitOptions {
+  /** The longest wait. */
+  readonly waitMs: number;
+  /** Is given what ends the wait before, for when nobody wants its outcome any more. */
+  readonly onGivingUp?: (giveUp: () => void) => void;
+  /** Sees the job at once and after each change. */
+  readonly onChange?: (job: Job) => void;
+}
+
+interface ChangesOptions {
+  /** A connection of its own: a subscribed connection can do nothing else. */
+  readonly subscriber: Redis;
+  readonly jobs: Pick<JobStore, 'find'>;
+  /** Ends all waits when it aborts. */
+  readonly stopping?: AbortSignal;
+}
+
+/** Somebody who waits for a job. Thousands may, each in as little memory as possible: a few functions and a timer. */
+interface Waiter {
+  readonly look: () => void;
+  readonly giveUp: () => void;
+}
+
+export async function followJobChanges({ subscriber, jobs, stopping }: ChangesOptions) {
+  const waiters = new Map<string, Set<Waiter>>();
   const reads = new Map<string, Promise<Job | null>>();
   const announce = (jobId: string) => {
     // A read that began before this change may not show it: nobody may join it any more.
     reads.delete(jobId);
-    changes.emit(jobId);
+    for (const waiter of waiters.get(jobId) ?? []) waiter.look();
   };
   subscriber.on('message', (_channel, jobId: string) => announce(jobId));
   // What was published while the connection was away was missed: everybody looks again.
   subscriber.on('ready', () => {
-    for (const jobId of changes.eventNames()) announce(String(jobId));
+    for (const jobId of waiters.keys()) announce(jobId);
+  });
+  stopping?.addEventListener('abort', () => {
+    for (const ofJob of waiters.values()) for (const waiter of ofJob) waiter.giveUp();
   });
   await subscriber.subscribe('jobs:changed');
 
@@ -37,16 +60,62 @@ export async function followJobChanges({ subscriber, jobs }: { subscriber: Redis
     return reading;
   }
 
+  function enter(jobId: string, waiter: Waiter): void {
+    const ofJob = waiters.get(jobId) ?? new Set();
+    waiters.set(jobId, ofJob.add(waiter));
+  }
+
+  function leave(jobId: string, waiter: Waiter): void {
+    const ofJob = waiters.get(jobId);
+    if (ofJob?.delete(waiter) && ofJob.size === 0) waiters.delete(jobId);
+  }
+
+  /** The job when it has ended, or as it stands when the wait is over before; null when there is none. */
+  function settled(jobId: string, { waitMs, onGivingUp, onChange }: WaitOptions): Promise<Job | null> {
+    const { promise, resolve, reject } = Promise.withResolvers<Job | null>();
+    let [isGivenUp, isDone] = [stopping?.aborted === true, false];
+    const done = () => {
+      isDone = true;
+      clearTimeout(timer);
+      leave(jobId, waiter);
+    };
+    const see = (job: Job | null) => {
+      if (isDone) return;
+      if (job) onChange?.(job);
+      if (job && !isOver(job) && !isGivenUp) return;
+      done();
+      resolve(job);
+    };
+    const fail = (error: unknown) => {
+      done();
+      reject(error);
+    };
+    const waiter: Waiter = {
+      look: () => void read(jobId).then(see).catch(fail),
+      giveUp() {
+        isGivenUp = true;
+        if (!isDone) waiter.look();
+      },
+    };
+    const timer = setTimeout(waiter.giveUp, waitMs);
+    enter(jobId, waiter);
+    onGivingUp?.(waiter.giveUp);
+    waiter.look();
+    return promise;
+  }
+
   /** The record at once, then after each change, until it has ended, is gone or `signal` aborts. */
   async function* watch(jobId: string, signal: AbortSignal): AsyncGenerator<Job> {
     let changed = false;
     let wake = () => {};
-    const onChange = () => {
+    const look = () => {
       changed = true;
       wake();
     };
-    changes.on(jobId, onChange);
-    signal.addEventListener('abort', onChange, { once: true });
+    // `signal` ends it, also when the process stops.
+    const waiter: Waiter = { look, giveUp: look };
+    enter(jobId, waiter);
+    signal.addEventListener('abort', look, { once: true });
     try {
       for (;;) {
         const job = await read(jobId);
@@ -62,24 +131,9 @@ export async function followJobChanges({ subscriber, jobs }: { subscriber: Redis
         changed = false;
       }
     } finally {
-      changes.off(jobId, onChange);
-      signal.removeEventListener('abort', onChange);
+      leave(jobId, waiter);
+      signal.removeEventListener('abort', look);
     }
-  }
-
-  /** The job when it has ended, or as it stands when `signal` aborts; null when there is none. */
-  async function settled(
-    jobId: string,
-    signal: AbortSignal,
-    onChange?: (job: Job) => void,
-  ): Promise<Job | null> {
-    let last: Job | null = null;
-    for await (const job of watch(jobId, signal)) {
-      last = job;
-      onChange?.(job);
-    }
-    // Aborted in the middle of a wait: what was read before it may be stale.
-    return last && !isOver(last) ? await read(jobId) : last;
   }
 
   return { watch, settled };
