@@ -1,14 +1,17 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { actThenDrop } from '#apps/x-simulator/fault.ts';
 import { type System, startSystem } from './system.ts';
 
 const megabyte = 1024 * 1024;
 
 let system: System;
 beforeAll(async () => {
-  system = await startSystem({ environment: { MEDIA_DISK_BYTES: String(4 * megabyte) } });
+  system = await startSystem({
+    environment: { MEDIA_DISK_BYTES: String(4 * megabyte), CONFIRM_AFTER_MS: '2000' },
+  });
 });
 afterAll(() => system[Symbol.asyncDispose]());
 
@@ -42,4 +45,27 @@ it('media that finds no room on the disk makes its post wait, and the post goes 
     media: [{ status: 'ready' }],
   });
   expect(system.simulator.state.tweets.visible(session.account.id)).toHaveLength(2);
+});
+
+it('a post that ends before it is sent, or is found by reading, leaves no file', async () => {
+  const { simulator, mediaHost } = system;
+  const picture = sharp({ create: { width: 60, height: 60, channels: 3, background: '#123456' } });
+  mediaHost.files.set('/small.png', await picture.png().toBuffer());
+  const body = (text: string) => ({ text, media_url: mediaHost.url('/small.png') });
+  const files = async () => (await readdir(join(system.dataDir, 'media'))).length;
+
+  const ben = await system.connect('sandbox_ben');
+  simulator.faults.next('POST /2/tweets', actThenDrop());
+  expect((await ben.post(body('Found by reading'))).status).toBe('published');
+  await expect.poll(files).toBe(0);
+
+  const cleo = await system.connect('sandbox_cleo');
+  const hold = simulator.faults.hold('POST /2/media/upload/:id/finalize', 'committed');
+  const { body: job } = await cleo.request('POST', '/postTweet', body('Taken back'));
+  await hold.reached;
+  simulator.state.grants.disconnect(cleo.account.id);
+  hold.release();
+  await expect.poll(files).toBe(0);
+  const again = await system.connect('sandbox_cleo');
+  expect((await again.ended(job.job_id)).status).toBe('failed');
 });

@@ -45,11 +45,14 @@ export interface WorkerTimings {
   /** How often the queue is searched for entries whose worker says nothing. */
   readonly stalledEveryMs: number;
   readonly sweepEveryMs: number;
+  /** How often files are looked for that no post wants any more; every ten minutes where nothing is said. */
+  readonly tidyEveryMs?: number;
   /** How slow a download of media may be; as production has it where nothing is said. */
   readonly pace?: Partial<PaceLimits>;
 }
 
 const usualTimings: WorkerTimings = { lockMs: 30_000, stalledEveryMs: 15_000, sweepEveryMs: 10_000 };
+const usualTidyMs = 10 * 60_000;
 
 export interface RunningWorker extends AsyncDisposable {
   readonly queues: readonly QueueName[];
@@ -76,6 +79,9 @@ export async function startWorker(
   const timer = setInterval(() => void sweepOnce(deps, log), timings.sweepEveryMs);
   void sweepOnce(deps, log);
   stack.defer(() => clearInterval(timer));
+  void tidyOnce(deps, log);
+  const tidying = setInterval(() => void tidyOnce(deps, log), timings.tidyEveryMs ?? usualTidyMs);
+  stack.defer(() => clearInterval(tidying));
   // Disposed of first: work in progress hears of it before the queues wait for it.
   stack.defer(() => stopping.abort(new Error('the worker is stopping')));
   const running = stack.move();
@@ -115,7 +121,6 @@ async function createDeps(
   const blocks = createBlockPool();
   const mediaStore = createMediaStore({ dataDir: config.dataDir, maxBytes: config.mediaDiskBytes });
   const uploads = createUploadStore({ redis });
-  await mediaStore.janitor(async (name) => (await jobs.isOpen(name)) || (await uploads.exists(name)));
   return {
     jobs,
     x,
@@ -235,4 +240,12 @@ async function sweepOnce(deps: PublishDeps, log: Log): Promise<void> {
   await sweep(deps).catch((error: unknown) =>
     log.warn({ err: error }, 'The sweep could not be finished; the next one follows'),
   );
+}
+
+/** Whoever ends a job removes its files, unless it dies first; and uploads that no post asked for end some day. */
+async function tidyOnce({ mediaStore, jobs, uploads }: PublishDeps, log: Log): Promise<void> {
+  const isWanted = async (name: string) => (await jobs.isOpen(name)) || (await uploads.exists(name));
+  await mediaStore
+    .janitor(isWanted)
+    .catch((error: unknown) => log.warn({ err: error }, 'Files of ended posts could not be removed'));
 }

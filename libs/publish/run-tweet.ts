@@ -18,7 +18,17 @@ const latestMs = 6 * 60 * 60_000;
 /** Carries one job on until it has ended, waits, or the worker stops. Answers when its entry should wake again. */
 export async function runTweet(deps: PublishDeps, jobId: string, run: RunContext): Promise<RunResult> {
   const owner = randomUUID();
-  let job = await deps.jobs.claim(jobId, owner);
+  const job = await deps.jobs.claim(jobId, owner);
+  const wakeAt = job && (await carryOn(deps, job, owner, run));
+  // However it has ended, and whoever ended it: its files are of no more use.
+  const mayHaveEnded = wakeAt === null && job !== null && job.media.length > 0;
+  if (mayHaveEnded && !(await deps.jobs.isOpen(jobId))) await deps.mediaStore.remove(jobId);
+  return wakeAt;
+}
+
+async function carryOn(deps: PublishDeps, claimed: Job, owner: string, run: RunContext): Promise<RunResult> {
+  const jobId = claimed.id;
+  let job: Job | null = claimed;
   let rejectedToken: string | undefined;
   while (job && !isClosed(job.state)) {
     if (run.signal.aborted) return await handBack(deps, job, owner);
@@ -57,7 +67,7 @@ export async function runTweet(deps: PublishDeps, jobId: string, run: RunContext
           if (sent.refused === 'due') return await sleep(deps, job, owner, now + 500);
           if (sent.refused === 'expired') return await expire(deps, job, missedExpiry);
           if (sent.verdict === null) return now + 500;
-          if (sent.ended) return await tidyUp(deps, job);
+          if (sent.ended) return null;
           break;
         }
         case 'sending': {
@@ -85,11 +95,6 @@ export async function runTweet(deps: PublishDeps, jobId: string, run: RunContext
     // Somebody else has taken it over: what we would write now is refused anyway.
     if (job && job.owner !== owner && !hasEnded(before.state)) return null;
   }
-  return job ? await tidyUp(deps, job) : null;
-}
-
-async function tidyUp(deps: PublishDeps, job: Job): Promise<null> {
-  if (job.media.length > 0) await deps.mediaStore.remove(job.id);
   return null;
 }
 
