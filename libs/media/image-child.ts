@@ -11,17 +11,26 @@ type Outcome = { readonly done: ImageResults[keyof ImageResults] } | { readonly 
 function start(): void {
   const maxMemoryBytes = Number(process.argv[2]);
   let current = 0;
+  let mayTakeMs = Number.POSITIVE_INFINITY;
+  let begun = process.cpuUsage();
   volunteerForOom();
   // Nobody to answer to any more. `exit` would wait for the decoder's threads.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
   process.on('message', (message: { id: number; task: ImageTask }) => {
     current = message.id;
+    mayTakeMs = ('maxCpuMs' in message.task && message.task.maxCpuMs) || Number.POSITIVE_INFINITY;
+    begun = process.cpuUsage();
     void answer(message.id, message.task);
   });
   // Decoders work in threads, so this one is free to watch what they take.
   setInterval(() => {
-    if (process.memoryUsage.rss() < maxMemoryBytes) return;
-    reply(current, { failed: { reason: 'memory', message: 'Needs too much memory' } });
+    const { user, system } = process.cpuUsage(begun);
+    if (process.memoryUsage.rss() >= maxMemoryBytes)
+      reply(current, { failed: { reason: 'memory', message: 'Needs too much memory' } });
+    else if ((user + system) / 1000 >= mayTakeMs)
+      reply(current, {
+        failed: { reason: 'cpu', message: `Takes more than ${mayTakeMs} ms of the processor` },
+      });
   }, 20).unref();
 }
 

@@ -41,6 +41,7 @@ const problems: Readonly<Record<Reason, readonly [ProblemCode, string]>> = {
   gone: ['media_broken', 'The WHAT could not be decoded in reasonable time. Save it anew and send that.'],
   pixels: ['media_too_large', 'The WHAT has too many pixels. Send a smaller one.'],
   memory: ['media_too_large', 'The WHAT needs too much memory to decode. Send a smaller one.'],
+  cpu: ['media_too_large', 'The WHAT takes too long to process. Send a smaller one, or an MP4 video.'],
   size: [
     'media_too_large',
     "The WHAT does not fit within X's limits at a bearable quality. Send a smaller one.",
@@ -114,7 +115,8 @@ export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
       const timeoutMs = (options.taskTimeoutMs ?? 30_000) + (isFresh ? bootTimeoutMs : 0);
       const answer = await ask(child, { id: lastId, task }, timeoutMs, signal);
       // What a decoder once took it often keeps: the next picture shall not be blamed for it.
-      if (answer.memoryBytes > maxMemoryBytes / 2) discard(child);
+      const isAtIt = 'failed' in answer && answer.failed.reason === 'cpu';
+      if (isAtIt || answer.memoryBytes > maxMemoryBytes / 2) discard(child);
       else giveBack(child);
       if ('failed' in answer) throw toProblem(task, answer.failed.reason, answer.failed.message);
       // The child answers what the act asks for.

@@ -30,6 +30,7 @@ export interface InspectGifTask {
   readonly format: 'gif';
   /** Of one frame. */
   readonly maxPixels: number;
+  readonly maxCpuMs: number;
 }
 
 /** Decodes the first `pages` frames to the end, to know that they are whole. */
@@ -39,6 +40,8 @@ export interface VerifyTask {
   readonly format: ImageFormat | 'gif';
   readonly maxPixels: number;
   readonly pages: number;
+  /** Processor time after which the child gives up; left out for a still picture. */
+  readonly maxCpuMs?: number;
 }
 
 /** Decodes, turns upright, scales, converts to sRGB and encodes within `maxBytes`. */
@@ -71,6 +74,7 @@ export interface GifRenderTask {
   readonly frames: number;
   /** 1 keeps every frame, 2 every other one, … */
   readonly keepEvery: number;
+  readonly maxCpuMs: number;
 }
 
 /** Reads what a video says about itself, and whether it is whole. */
@@ -138,8 +142,8 @@ export type ImageAnswer = { readonly id: number; readonly memoryBytes: number } 
   | { readonly failed: ImageFailure }
 );
 
-/** `damaged`: the decoder objects; `pixels`, `memory`: more than allowed; `size`: does not fit; `disk`: it is full; `bug`: ours. */
+/** `damaged`: the decoder objects; `pixels`, `memory`, `cpu`: more than allowed; `size`: does not fit; `disk`: it is full; `bug`: ours. */
 export interface ImageFailure {
-  readonly reason: 'damaged' | 'pixels' | 'memory' | 'size' | 'disk' | 'bug';
+  readonly reason: 'damaged' | 'pixels' | 'memory' | 'cpu' | 'size' | 'disk' | 'bug';
   readonly message: string;
 }

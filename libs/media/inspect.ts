@@ -42,7 +42,9 @@ export async function inspect(file: string, options: InspectOptions): Promise<In
 
 async function inspectGif(file: string, { images, limits, signal }: InspectOptions): Promise<Inspection> {
   const maxPixels = limits.image.maxInputPixels;
-  const { gif, image } = await images.run({ act: 'inspectGif', file, format: 'gif', maxPixels }, signal);
+  const { maxCpuMs } = limits.gif;
+  const task = { act: 'inspectGif', file, format: 'gif', maxPixels, maxCpuMs } as const;
+  const { gif, image } = await images.run(task, signal);
   return gif.frames > 1 ? { kind: 'gif', ...gif } : { kind: 'image', format: 'gif', ...image };
 }
 

@@ -30,6 +30,8 @@ export interface GifLimits {
   readonly maxRenderedPixels: number;
   /** Width × height × frames that are decoded to see whether a GIF that needs no change is whole. */
   readonly maxVerifiedPixels: number;
+  /** Processor time for each step of looking at a GIF and making it smaller. */
+  readonly maxCpuMs: number;
   /** Frames are left out rather than making the long side smaller than this. */
   readonly minReducedSide: number;
 }
@@ -67,6 +69,7 @@ export const mediaLimits: MediaLimits = {
     maxInputPixels: 300_000_000,
     maxRenderedPixels: 16_000_000,
     maxVerifiedPixels: 50_000_000,
+    maxCpuMs: 10_000,
     minReducedSide: 320,
   },
   video: {

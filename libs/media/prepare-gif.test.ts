@@ -94,6 +94,17 @@ describe('an animated GIF', () => {
     expect(await redAt(output, 7)).toBeGreaterThan(0.9);
   });
 
+  it('that takes too much of the processor is given up, and the next one is not held up by it', async () => {
+    const bytes = await animation({ width: 300, height: 200, frames: 40, grain: true });
+    const [child] = images.pids;
+    await expect(prepare(bytes, { maxWidth: 250, maxCpuMs: 1 })).rejects.toMatchObject({
+      code: 'media_too_large',
+      detail: expect.stringMatching(/too long.*MP4/),
+    });
+    const next = await prepare(await animation({ width: 60, height: 40, frames: 5 }));
+    expect([next.kind, images.pids.includes(child ?? 0)]).toEqual(['gif', false]);
+  });
+
   it('with too many bytes is made smaller until it fits', async () => {
     const bytes = await animation({ width: 300, height: 200, frames: 20, grain: true });
     const maxBytes = Math.floor(bytes.length / 2);

@@ -15,7 +15,8 @@ export async function prepareGif(file: string, gif: GifInspection, work: Work): 
   // Whole as far as its structure says; the first frames are decoded too.
   const pages = Math.max(1, Math.floor(limits.gif.maxVerifiedPixels / (gif.width * gif.height)));
   const verify = (path: string) => {
-    const task = { act: 'verify', file: path, format: 'gif', maxPixels: limits.gif.maxInputPixels } as const;
+    const { maxInputPixels: maxPixels, maxCpuMs } = limits.gif;
+    const task = { act: 'verify', file: path, format: 'gif', maxPixels, maxCpuMs } as const;
     return work.images.run({ ...task, pages: Math.min(gif.frames, pages) }, work.signal);
   };
   if (plan.act === 'pass') {
@@ -49,7 +50,7 @@ async function reduce(
   work: Work,
   format: 'gif' | 'webp',
 ): Promise<PreparedMedia> {
-  const { maxBytes, maxInputPixels: maxPixels } = work.limits.gif;
+  const { maxBytes, maxInputPixels: maxPixels, maxCpuMs } = work.limits.gif;
   const { width, height, keepEvery } = plan;
   const { frames } = animation;
   const output = outputFor(file, 'gif', work);
@@ -64,6 +65,7 @@ async function reduce(
     height,
     frames,
     keepEvery,
+    maxCpuMs,
   } as const;
   await work.room?.grow(maxBytes);
   const rendered = await removeIfFailed(output, () => work.images.run(task, work.signal));

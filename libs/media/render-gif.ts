@@ -15,15 +15,23 @@ interface Animation {
   readonly loop: number;
 }
 
+/** Decoded and encoded first, to see what the rest will cost. */
+const sampledFrames = 8;
+/** Of the processor time that there is: what is left is for a second try, and for a guess that was too low. */
+const firstShare = 0.5;
+/** Smaller than this it is not worth having: the processor time decides then. */
+const leastScale = 0.4;
+const mostHeldPixels = 50_000_000;
+
 // More effort takes five times as long for a few percent. Dithering is noise to the next compression: without it the
 // bytes are a third fewer and the time is a third shorter.
 const encoding = { effort: 1, dither: 0 } as const;
 
 /** Makes a smaller GIF of an animation; the size is reduced further, up to three times, until the bytes fit. */
-export async function renderGif(task: GifRenderTask): Promise<RenderedGif> {
-  let { width, height } = task;
+export async function renderGif(task: GifRenderTask, cpuMs = usedCpuMs): Promise<RenderedGif> {
+  let { width, height } = await affordableSize(task, cpuMs);
   for (let attempt = 0; attempt < 4; attempt += 1) {
-    const gif = task.keepEvery === 1 ? await scale(task, width, height) : await thinOut(task, width, height);
+    const gif = await render(task, width, height);
     if (gif.length <= task.maxBytes) {
       await writeFile(task.output, gif);
       return { width, height, frames: Math.ceil(task.frames / task.keepEvery), bytes: gif.length };
@@ -35,6 +43,30 @@ export async function renderGif(task: GifRenderTask): Promise<RenderedGif> {
   throw new DoesNotFitError(`Does not fit into ${task.maxBytes} bytes`);
 }
 
+/** A first stretch tells what all of it will cost: a GIF of noise takes many times what a drawing takes. */
+async function affordableSize(task: GifRenderTask, cpuMs: () => number) {
+  const { width, height, frames, keepEvery, maxCpuMs } = task;
+  const sampled = sampledFrames * keepEvery;
+  if (frames < 3 * sampled) return { width, height };
+  const before = cpuMs();
+  await render({ ...task, frames: sampled }, width, height);
+  const expectedMs = (cpuMs() - before) * (frames / sampled);
+  const factor = Math.max(leastScale, Math.min(1, Math.sqrt((maxCpuMs * firstShare) / expectedMs)));
+  return {
+    width: Math.max(1, Math.floor(width * factor)),
+    height: Math.max(1, Math.floor(height * factor)),
+  };
+}
+
+function usedCpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+async function render(task: GifRenderTask, width: number, height: number): Promise<Buffer> {
+  return task.keepEvery === 1 ? await scale(task, width, height) : await thinOut(task, width, height);
+}
+
 /** From decoder to encoder frame by frame: large ones are never in memory together, and the palette is used again. */
 async function scale(task: GifRenderTask, width: number, height: number): Promise<Buffer> {
   return await openImage({ ...task, pages: task.frames })
@@ -44,41 +76,48 @@ async function scale(task: GifRenderTask, width: number, height: number): Promis
 }
 
 async function thinOut(task: GifRenderTask, width: number, height: number): Promise<Buffer> {
-  return await encode(keepFrames(await decode(task, width, height), task.keepEvery));
+  const { delay = [], loop = 0 } = await openImage({ ...task, pages: task.frames }).metadata();
+  const { keepEvery, frames } = task;
+  const kept: Buffer[] = [];
+  let channels: 3 | 4 = 3;
+  // However many small frames there are, so many pixels at most are in memory at once.
+  const perTurn = keepEvery * Math.max(1, Math.floor(mostHeldPixels / (width * height * keepEvery)));
+  for (let page = 0; page < frames; page += perTurn) {
+    const decoded = await decode(task, { width, height, page, pages: Math.min(perTurn, frames - page) });
+    channels = decoded.channels;
+    kept.push(...keepFrames(decoded.data, width * height * channels, keepEvery));
+  }
+  const delaysMs = Array.from({ length: kept.length }, (_, index) =>
+    // The one before is shown for the time of those that are left out, too.
+    Array.from(
+      { length: Math.min(keepEvery, frames - index * keepEvery) },
+      (_, offset) => index * keepEvery + offset,
+    )
+      .map((frame) => delay[frame] ?? delay.at(-1) ?? 100)
+      .reduce((sum, delayMs) => sum + delayMs, 0),
+  );
+  return await encode({ data: Buffer.concat(kept), width, height, channels, delaysMs, loop });
 }
 
-async function decode(task: GifRenderTask, width: number, height: number): Promise<Animation> {
-  const source = { ...task, pages: task.frames };
-  const { delay = [], loop = 0 } = await openImage(source).metadata();
-  const { data, info } = await openImage(source)
+async function decode(
+  task: GifRenderTask,
+  { width, height, page, pages }: { width: number; height: number; page: number; pages: number },
+): Promise<{ data: Buffer; channels: 3 | 4 }> {
+  const { data, info } = await openImage({ ...task, page, pages })
     .resize({ width, height, fit: 'fill' })
     .toColourspace('srgb')
     .raw()
     .toBuffer({ resolveWithObject: true });
   if (info.channels !== 3 && info.channels !== 4) throw new Error(`${info.channels} channels`);
-  const delaysMs = Array.from({ length: task.frames }, (_, index) => delay[index] ?? delay.at(-1) ?? 100);
-  return {
-    data,
-    width: info.width,
-    height: info.height / task.frames,
-    channels: info.channels,
-    delaysMs,
-    loop,
-  };
+  return { data, channels: info.channels };
 }
 
-/** Leaves frames out; the one before is shown for their time too. */
-function keepFrames(animation: Animation, keepEvery: number): Animation {
-  const frameBytes = animation.width * animation.height * animation.channels;
-  const pieces: Buffer[] = [];
-  const delaysMs: number[] = [];
-  for (let frame = 0; frame < animation.delaysMs.length; frame += keepEvery) {
-    pieces.push(animation.data.subarray(frame * frameBytes, (frame + 1) * frameBytes));
-    delaysMs.push(
-      animation.delaysMs.slice(frame, frame + keepEvery).reduce((sum, delayMs) => sum + delayMs, 0),
-    );
-  }
-  return { ...animation, data: Buffer.concat(pieces), delaysMs };
+/** Copies, so that the others' memory comes free. */
+function keepFrames(data: Buffer, frameBytes: number, keepEvery: number): Buffer[] {
+  const kept: Buffer[] = [];
+  for (let at = 0; at < data.length; at += keepEvery * frameBytes)
+    kept.push(Buffer.from(data.subarray(at, at + frameBytes)));
+  return kept;
 }
 
 async function encode({ data, width, height, channels, delaysMs, loop }: Animation): Promise<Buffer> {
