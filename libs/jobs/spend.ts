@@ -7,8 +7,7 @@ const keptMs = 400 * 24 * 60 * 60 * 1000;
 
 const bookLua = `#!lua
 for _, key in ipairs(KEYS) do
-  redis.call('INCRBY', key, ARGV[1])
-  redis.call('PEXPIRE', key, ARGV[2])
+  if redis.call('INCRBY', key, ARGV[1]) == tonumber(ARGV[1]) then redis.call('PEXPIRE', key, ARGV[2]) end
 end
 return 1`;
 

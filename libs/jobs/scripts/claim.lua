@@ -11,15 +11,15 @@ if not state or state == 'published' or state == 'failed' or state == 'canceled'
 if tonumber(record[2]) > tonumber(ARGV[4]) then return {} end
 local prefix = ARGV[3] == '' and '' or 'item:' .. ARGV[3] .. ':'
 -- A client that lost the answer sends this again: that is no second start.
-if redis.call('HGET', KEYS[1], prefix .. 'owner') ~= ARGV[2] then
-  redis.call('HSET', KEYS[1], prefix .. 'owner', ARGV[2])
+local known = redis.call('HMGET', KEYS[1], prefix .. 'owner', prefix .. 'started_at', prefix .. 'starts')
+if known[1] ~= ARGV[2] then
   -- Entries are doubled now and then, and runs take a job from each other within moments: that is one start. What a
   -- crash leaves behind comes back only when the queue's lock has run out.
-  local last = tonumber(redis.call('HGET', KEYS[1], prefix .. 'started_at') or '0')
-  if now - last >= tonumber(ARGV[6]) then
-    redis.call('HINCRBY', KEYS[1], prefix .. 'starts', 1)
-    redis.call('HSET', KEYS[1], prefix .. 'started_at', now)
+  local fields = {prefix .. 'owner', ARGV[2]}
+  if now - tonumber(known[2] or '0') >= tonumber(ARGV[6]) then
+    fields = {prefix .. 'owner', ARGV[2], prefix .. 'started_at', now, prefix .. 'starts', tonumber(known[3] or '0') + 1}
   end
+  redis.call('HSET', KEYS[1], unpack(fields))
 end
 if state ~= 'sending' then redis.call('ZADD', KEYS[2], now + tonumber(ARGV[5]), ARGV[1]) end
 return redis.call('HGETALL', KEYS[1])

@@ -141,8 +141,9 @@ elseif to ~= 'ready' and to ~= 'sending' and to ~= state and redis.call('ZREM', 
 end
 if move.charge then
   for _, key in ipairs(move.charge.keys) do
-    redis.call('INCRBY', key, move.charge.thousandths)
-    redis.call('PEXPIRE', key, move.charge.keptMs)
+    local sum = redis.call('INCRBY', key, move.charge.thousandths)
+    -- Its first booking says how long the sum of a month is kept.
+    if sum == move.charge.thousandths then redis.call('PEXPIRE', key, move.charge.keptMs) end
   end
 end
 redis.call('PUBLISH', 'jobs:changed', move.id)
