@@ -84,4 +84,25 @@ describe('loadConfig', () => {
       'https://example.com',
     );
   });
+
+  it('traces go nowhere, or where OpenTelemetry says: below the one address, exactly to the other', () => {
+    const tracingOf = (environment: Record<string, string>) =>
+      loadConfig(environment, 'start').operate.tracing;
+    expect(tracingOf({ OTEL_EXPORTER_OTLP_HEADERS: 'a=b' })).toBeNull();
+    const base = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318/' };
+    const url = 'http://collector:4318/v1/traces';
+    expect(tracingOf(base)).toEqual({ url, headers: {}, share: 1 });
+    const exact = { ...base, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://traces.example/in?x=1' };
+    expect(tracingOf(exact)?.url).toBe('https://traces.example/in?x=1');
+    const headers = 'Authorization=Basic%20dXNlcg==, x-scope=a';
+    expect(
+      tracingOf({ ...base, OTEL_EXPORTER_OTLP_HEADERS: headers, OTEL_TRACES_SAMPLER_ARG: '0.25' }),
+    ).toEqual({ url, headers: { Authorization: 'Basic dXNlcg==', 'x-scope': 'a' }, share: 0.25 });
+    const wrong = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318',
+      OTEL_EXPORTER_OTLP_HEADERS: 'key=a%0Ab',
+      OTEL_TRACES_SAMPLER_ARG: '2',
+    };
+    expect(problemsOf(wrong, 'start').map((line) => line.split(':')[0])).toEqual(Object.keys(wrong));
+  });
 });
