@@ -70,12 +70,17 @@ export interface Wish {
   readonly caller: Caller;
   readonly plan: Plan;
   readonly jobId: string;
+  /** What was asked, word for word. */
+  readonly body: object;
   /** The words by which its posts are known. */
   readonly marks: readonly string[];
 }
 
-/** Asks until it is accepted, as a caller would who was promised that the same key never posts twice. */
-export async function makeWish(world: World, caller: Caller, plan: Plan, seed: number): Promise<Wish> {
+/**
+ * Asks until it is accepted, as a caller would who was promised that the same key never posts twice. Null: there was
+ * no answer until its time had passed.
+ */
+export async function makeWish(world: World, caller: Caller, plan: Plan, seed: number): Promise<Wish | null> {
   await pass(plan.afterMs);
   const mark = `n${seed}x${plan.number}`;
   const marks = [mark, `${mark}b`, `${mark}c`].slice(0, postsOf(plan));
@@ -84,6 +89,9 @@ export async function makeWish(world: World, caller: Caller, plan: Plan, seed: n
   const answers = await Promise.all(
     Array.from({ length: plan.times }, () => caller.ask('POST', '/postTweet', body)),
   );
+  const isTooLate = ({ status, body: told }: Answer<JobView>) =>
+    status === 422 && JSON.stringify(told).includes('This time has passed');
+  if (answers.every(isTooLate)) return null;
   for (const answer of answers)
     if (answer.status !== 200 && answer.status !== 202)
       throw new Error(`${plan.kind} not accepted: ${answer.status} ${JSON.stringify(answer.body)}`);
@@ -94,7 +102,7 @@ export async function makeWish(world: World, caller: Caller, plan: Plan, seed: n
     if (plan.kind === 'canceled late') await pass(plan.cancelAfterMs);
     await caller.ask('POST', `/jobs/${jobId}/cancel`);
   }
-  return { caller, plan, jobId, marks };
+  return { caller, plan, jobId, body, marks };
 }
 
 /** Follows a job to its end; null when it cannot be read. One that is in doubt is settled by a look at X's books. */

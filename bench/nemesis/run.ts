@@ -89,15 +89,16 @@ async function makeWishes(
   notes: Notes,
 ): Promise<Wish[]> {
   const plans = planPosts(createRandom(seed), { count: posts, users: callers.length, overMs: forMs });
-  return await Promise.all(
+  const wishes = await Promise.all(
     plans.map(async (plan) => {
       const caller = callers[plan.user];
       if (!caller) throw new RangeError('no such user');
       const wish = await makeWish(world, caller, plan, seed);
-      notes.note(`accepted ${plan.kind} ${wish.jobId} ${wish.marks[0]}`);
-      return wish;
+      notes.note(`${wish ? 'accepted' : 'too late for'} ${plan.kind} ${wish?.jobId} ${plan.number}`);
+      return wish ?? [];
     }),
   );
+  return wishes.flat();
 }
 
 async function makeMischief(
@@ -133,6 +134,9 @@ async function judgeWish(world: World, wish: Wish, giveUp: AbortSignal, notes: N
   const broken = job
     ? brokenPromises(job, wish.marks, world.simulator.state.tweets.all)
     : [`${wish.jobId}: cannot be read`];
+  const again = await wish.caller.ask('POST', '/postTweet', wish.body);
+  if (again.body.job_id !== wish.jobId)
+    broken.push(`${wish.jobId}: the same again is ${again.status} ${JSON.stringify(again.body)}`);
   if (wish.plan.kind === 'bad media' && job?.status === 'published') broken.push(`${wish.jobId}: published`);
   if (broken.length > 0) notes.broken.push(...broken, ...(await explainJob(world, wish)));
   return [job?.status ?? 'unknown', job?.error?.code].filter(Boolean).join(' ');
@@ -147,7 +151,7 @@ async function judgeWorld(
 ): Promise<void> {
   const jobIds = wishes.map(({ jobId }) => jobId);
   let leftovers = await findLeftovers(world, jobIds);
-  for (let turn = 0; turn < 60 && leftovers.length > 0; turn++) {
+  for (let turn = 0; turn < 200 && leftovers.length > 0; turn++) {
     await pass(500);
     leftovers = await findLeftovers(world, jobIds);
   }
