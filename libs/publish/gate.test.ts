@@ -118,6 +118,18 @@ describe('a gate', () => {
     expect(await gate().take('7', 'create_tweet')).toMatchObject({ open: false });
   });
 
+  it('believes nothing of an answer whose window is over by the time it is learned', async () => {
+    const longAgo = Date.now() - 20 * 60_000;
+    await gate().learn('7', exchange({ rateLimits: [limit(1, Date.now() + 60_000)] }));
+    await gate().learn(
+      '7',
+      exchange({ at: longAgo, date: longAgo, rateLimits: [limit(50, longAgo + 60_000)] }),
+    );
+    await gate().learn('7', exchange({ at: longAgo, status: 429, rateLimits: [limit(0, longAgo + 60_000)] }));
+    expect(await gate().take('7', 'create_tweet')).toEqual({ open: true });
+    expect(await gate().take('7', 'create_tweet')).toMatchObject({ open: false });
+  });
+
   it('closes all billed calls of the app without credits, and no others', async () => {
     await gate().learn('7', exchange({ status: 402 }));
     expect(await gate().take('8', 'create_tweet')).toMatchObject({ open: false, reason: 'credits' });
