@@ -1,3 +1,4 @@
+import { DelayedError, Worker } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
 import { startRedisServer } from '../../test/redis-server.ts';
@@ -58,6 +59,50 @@ describe('waking a job', () => {
     expect(first?.data.job_id).toBe('calm');
   });
 
+  it('for a place that is free now finds an entry that is only about to sleep', async () => {
+    await wakeUps.add('j', { index: 0 });
+    const runs: number[] = [];
+    let called: Promise<void> | null = null;
+    const worker = new Worker(
+      'media',
+      async (entry, token) => {
+        runs.push(Date.now());
+        if (called) return;
+        // Called while its run still has it, and wants to sleep for an hour.
+        called = wakeUps.itemTurn('j', 0);
+        await entry.moveToDelayed(Date.now() + 3_600_000, token);
+        throw new DelayedError();
+      },
+      { connection: redis },
+    );
+    await new Promise((resolve) => worker.once('completed', resolve));
+    await called;
+    await worker.close();
+    expect(runs).toHaveLength(2);
+    expect(await wakeUps.queues.media.getJobCounts('delayed', 'prioritized')).toEqual({
+      delayed: 0,
+      prioritized: 0,
+    });
+  });
+
+  it('for a place leaves alone what is in work', async () => {
+    await wakeUps.add('j', { index: 0 });
+    let runs = 0;
+    const worker = new Worker(
+      'media',
+      async () => {
+        runs += 1;
+        await wakeUps.itemTurn('j', 0);
+      },
+      { connection: redis },
+    );
+    await new Promise((resolve) => worker.once('completed', resolve));
+    await worker.close();
+    expect([runs, (await wakeUps.queues.media.getJobCounts('prioritized', 'delayed')).prioritized]).toEqual([
+      1, 0,
+    ]);
+  });
+
   it('carries references and no content', async () => {
     await wakeUps.add('j', { index: 2 });
     const [entry] = await wakeUps.queues.media.getJobs(['prioritized']);
@@ -66,7 +111,6 @@ describe('waking a job', () => {
 });
 
 async function finishNext(): Promise<void> {
-  const { Worker } = await import('bullmq');
   const worker = new Worker('tweets', async () => {}, { connection: redis });
   await new Promise((resolve) => worker.once('completed', resolve));
   await worker.close();
