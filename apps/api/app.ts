@@ -96,12 +96,12 @@ function securityHeaders(publicUrl: string) {
 }
 
 /** Paths that two programs could read differently are nobody's: routing and signing-in see only plain ones. */
-async function refusePathTricks(ctx: Context, next: () => Promise<unknown>): Promise<void> {
+function refusePathTricks(ctx: Context, next: () => Promise<unknown>): Promise<unknown> {
   if (/^\/\/|%2f|%5c|%00|;|\\|\/\.\.?(\/|$)/i.test(ctx.path))
     throw new ProblemError('not_found', 'There is nothing at this address.');
   if (!isDecodable(ctx.path) || !isDecodable(ctx.querystring))
     throw new ProblemError('bad_request', 'The address has a % that is not followed by what it stands for.');
-  await next();
+  return next();
 }
 
 function isDecodable(text: string): boolean {

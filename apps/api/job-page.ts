@@ -14,15 +14,9 @@ import type { Caller } from './sign-in/sign-in.ts';
 
 /** `/jobs/{id}` in a browser: the live page, and what its buttons do. Programs go on to the API. */
 export function addJobPage(router: Router, deps: PagesDeps): void {
-  router.get('/jobs/:jobId', async (ctx, next) => {
+  router.get('/jobs/:jobId', (ctx, next) => {
     ctx.vary('Accept');
-    if (!wantsPage(ctx)) return await next();
-    const session = await deps.sessions.find(ctx);
-    const caller = session
-      ? toCaller(session)
-      : await identifyCaller(ctx, { findCaller: deps.signIn.findCaller, throttle: deps.throttle });
-    if (session) await deps.throttle.countCaller(caller);
-    await show(ctx, deps, { session, caller });
+    return wantsPage(ctx) ? showPage(ctx, deps) : next();
   });
   router.post('/jobs/:jobId', async (ctx) => {
     ctx.state.isPage = true;
@@ -31,6 +25,15 @@ export function addJobPage(router: Router, deps: PagesDeps): void {
     ctx.status = 303;
     ctx.redirect(ctx.path);
   });
+}
+
+async function showPage(ctx: Context, deps: PagesDeps): Promise<void> {
+  const session = await deps.sessions.find(ctx);
+  const caller = session
+    ? toCaller(session)
+    : await identifyCaller(ctx, { findCaller: deps.signIn.findCaller, throttle: deps.throttle });
+  if (session) await deps.throttle.countCaller(caller);
+  await show(ctx, deps, { session, caller });
 }
 
 async function show(

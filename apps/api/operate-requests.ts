@@ -26,7 +26,7 @@ export const probes: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/met
 
 /** Gives every request an id, which its answer and its one line in the log carry. Only `traceRequests` is further out. */
 export function tellRequests({ log, counts, tracing, onAnswer }: RequestsDeps) {
-  return async (ctx: Context, next: Next): Promise<void> => {
+  return (ctx: Context, next: Next): Promise<void> => {
     const startedAt = performance.now();
     const requestId = requestIdOf(ctx, tracing.here());
     ctx.state.requestId = requestId;
@@ -43,7 +43,7 @@ export function tellRequests({ log, counts, tracing, onAnswer }: RequestsDeps) {
       if ((status === 429 || status === 503) && ctx.path !== '/readyz')
         counts.add('refusals', [String(status), String(ctx.state.problemCode ?? '')]);
     });
-    await next();
+    return next();
   };
 }
 

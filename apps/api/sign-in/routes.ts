@@ -12,14 +12,14 @@ export type Routes = ReadonlyMap<string, Methods>;
  * `next`. Other methods of a known path are refused, HEAD too: most of these addresses work once.
  */
 export function serve(routes: Routes, around: Middleware): Middleware {
-  return async (ctx, next) => {
+  return (ctx, next) => {
     const methods = routes.get(ctx.path) ?? routes.get(ctx.path.replace(/\/[A-Za-z0-9_-]+$/, '/:id'));
-    if (!methods) return await next();
+    if (!methods) return next();
     const handle = Object.hasOwn(methods, ctx.method) ? methods[ctx.method] : undefined;
     if (!handle)
       throw new ProblemError('method_not_allowed', 'This address takes other methods.', {
         headers: { Allow: Object.keys(methods).join(', ') },
       });
-    await around(ctx, () => handle(ctx));
+    return around(ctx, () => handle(ctx));
   };
 }
