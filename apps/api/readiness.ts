@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { checkDurability } from '#libs/redis/durability.ts';
+import { readEpoch } from '#libs/redis/epoch.ts';
 
 /** How long an answer about Redis' settings is believed; whether it is reachable, each write shows by itself. */
 const believedMs = 5000;
@@ -19,16 +20,30 @@ export function createReadiness({
 }) {
   let known: { readonly at: number; readonly problems: readonly string[] } | null = null;
   let asking: Promise<readonly string[]> | null = null;
+  let highestEpoch = 0;
 
   async function ask(): Promise<readonly string[]> {
     try {
-      const problems = [...(await checkDurability(redis)).problems, ...(await checkMemory(redis))];
+      const problems = [
+        ...(await checkDurability(redis)).problems,
+        ...(await checkMemory(redis)),
+        ...(await checkEpoch()),
+      ];
       known = { at: now(), problems };
       return problems;
     } catch {
       known = null;
       return ['Redis does not answer.'];
     }
+  }
+
+  /** What a Redis that went back in time has forgotten is first to be looked for by the workers. */
+  async function checkEpoch(): Promise<string[]> {
+    const { epoch, wentBackAt } = await readEpoch(redis);
+    const isOlder = epoch < highestEpoch;
+    highestEpoch = Math.max(highestEpoch, epoch);
+    if (!isOlder && wentBackAt === null) return [];
+    return ['Redis went back in time: a worker has to look on X for what it has forgotten.'];
   }
 
   /** One sentence for each thing that is wrong; empty: ready. */

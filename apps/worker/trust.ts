@@ -27,7 +27,10 @@ interface TrustOptions {
 export async function watchTrust({ redis, jobs, dataDir, counts, log }: TrustOptions): Promise<Trust> {
   const watch = await createEpochWatch({ redis, file: join(dataDir, 'epoch') });
   let trusted = false;
+  let connection = 0;
+  let looking = false;
   async function look(): Promise<void> {
+    const begunOn = connection;
     const { wentBackAt } = await watch.check();
     if (wentBackAt !== null) {
       trusted = false;
@@ -36,11 +39,17 @@ export async function watchTrust({ redis, jobs, dataDir, counts, log }: TrustOpt
       log.error({ count }, 'Redis went back in time: every open post is looked for on X before it is sent');
       await watch.settle(wentBackAt);
     }
-    trusted = true;
+    trusted = begunOn === connection;
   }
+  // What answers after a break may be another Redis, or an older one: until it has been looked at nothing is sent.
+  const onClose = () => {
+    connection += 1;
+    trusted = false;
+  };
+  redis.on('close', onClose).on('ready', lookAgain);
   await look();
-  let looking = false;
-  const timer = setInterval(() => {
+  const timer = setInterval(lookAgain, everyMs);
+  function lookAgain(): void {
     if (looking) return;
     looking = true;
     // Redis is away: no move can be written either, and the queues say so in the log.
@@ -49,11 +58,12 @@ export async function watchTrust({ redis, jobs, dataDir, counts, log }: TrustOpt
       .finally(() => {
         looking = false;
       });
-  }, everyMs);
+  }
   return {
     holds: () => trusted,
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
+      redis.off('close', onClose).off('ready', lookAgain);
       await watch.close().catch(() => {});
     },
   };

@@ -25,8 +25,7 @@ export interface JobPatch {
   readonly failingSince?: number | null;
   readonly renewedToken?: boolean;
   readonly createdWithoutId?: boolean;
-  /** Only ever taken back here; `distrust` sets it. */
-  readonly reconcile?: null;
+  readonly reconcile?: true | null;
   readonly notBefore?: number | null;
   readonly waitReason?: WaitReason | null;
   readonly error?: JobError | null;

@@ -12,6 +12,7 @@ import {
   withAbsentRead,
   withRefusedRead,
 } from './confirm-plan.ts';
+import { mayHaveForgotten } from './intent.ts';
 import { type ExpectedTweet, isOurs } from './match-tweet.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import { recordCreated } from './record-outcome.ts';
@@ -157,6 +158,7 @@ function expectedTweet(job: Job, order: Order, notBefore: number): ExpectedTweet
     mediaKeys: indexes.flatMap((index) => job.media[index]?.upload?.mediaKey ?? []),
     mediaReused: indexes.some((index) => job.media[index]?.upload?.reused),
     hasMedia: indexes.length > 0,
+    mayHaveOtherMedia: job.observation?.duplicate === true || mayHaveForgotten(job),
     replyTo: first ? order.replyTo : (job.tweets[job.cursor - 1]?.id ?? null),
     quoteOf: first ? order.quoteOf : null,
     notBefore,

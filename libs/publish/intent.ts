@@ -59,6 +59,11 @@ export function planLookFirst(job: Known, { owner, attemptId }: Attempt): Planne
   };
 }
 
+/** Whether Redis may have forgotten attempts on the present post, and the uploads that were made for it. */
+export function mayHaveForgotten(job: Pick<Job, 'reconcile' | 'firstIntentAt' | 'acceptedAt'>): boolean {
+  return job.reconcile || job.firstIntentAt === job.acceptedAt;
+}
+
 /** Whether the post may be on X although its record says nothing of it; before its time it cannot be. */
 export function mustLookFirst(job: Pick<Job, 'reconcile' | 'publishAt'>, now: number): boolean {
   return job.reconcile && (job.publishAt ?? 0) <= now;

@@ -18,6 +18,7 @@ const expected = (given: Partial<ExpectedTweet> = {}): ExpectedTweet => ({
   text: 'Hello',
   mediaKeys: [],
   mediaReused: false,
+  mayHaveOtherMedia: false,
   hasMedia: false,
   replyTo: null,
   quoteOf: null,
@@ -94,6 +95,13 @@ describe('a post on X is ours', () => {
     const wanted = expected({ text: null, hasMedia: true, mediaKeys: ['13_55'] });
     expect(isOurs(tweet({ text: 'https://t.co/m', mediaKeys: ['3_55'] }), wanted)).toBe(true);
     expect(isOurs(tweet({ mediaKeys: ['3_56'] }), { ...wanted, text: 'Hello' })).toBe(false);
+  });
+
+  it('by its text too, where an earlier upload may have been sent', () => {
+    const wanted = expected({ hasMedia: true, mediaKeys: ['3_55'], mayHaveOtherMedia: true });
+    expect(isOurs(tweet({ mediaKeys: ['3_56'] }), wanted)).toBe(true);
+    expect(isOurs(tweet({ text: 'Another', mediaKeys: ['3_56'] }), wanted)).toBe(false);
+    expect(isOurs(tweet(), wanted)).toBe(false);
   });
 
   it('not when one of them has media and the other has not', () => {

@@ -8,6 +8,8 @@ export interface ExpectedTweet {
   /** Other posts of the account may carry the same media: then its key alone proves nothing. */
   readonly mediaReused: boolean;
   readonly hasMedia: boolean;
+  /** It may have been sent with an earlier upload, whose keys are not among these: its text counts too. */
+  readonly mayHaveOtherMedia: boolean;
   readonly replyTo: string | null;
   readonly quoteOf: string | null;
   /** Epoch ms by X's clock: an older post is not ours. */
@@ -21,7 +23,8 @@ export function isOurs(tweet: XTweet, expected: ExpectedTweet): boolean {
     // The prefix names the category and may differ between upload and post; the number behind it is the media.
     const ours = new Set(expected.mediaKeys.map(numberOf));
     const hasOurs = tweet.mediaKeys.some((key) => ours.has(numberOf(key)));
-    return hasOurs && (!expected.mediaReused || shownText(tweet) === normalize(expected.text ?? ''));
+    if (hasOurs || !expected.mayHaveOtherMedia)
+      return hasOurs && (!expected.mediaReused || shownText(tweet) === normalize(expected.text ?? ''));
   }
   return (
     tweet.mediaKeys.length > 0 === expected.hasMedia &&

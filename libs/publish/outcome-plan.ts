@@ -4,6 +4,7 @@ import type { MoveFacts } from '#libs/jobs/job-store.ts';
 import type { MoveName } from '#libs/jobs/moves.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import { noObservation } from './confirm-plan.ts';
+import { mayHaveForgotten } from './intent.ts';
 import { itemsOfPost } from './tweet-draft.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -32,7 +33,7 @@ export interface OutcomeContext {
 
 /** X has the present post: the thread goes on, or the job is published. */
 export function planCreated(
-  job: Pick<Job, 'cursor'>,
+  job: Pick<Job, 'cursor' | 'reconcile' | 'firstIntentAt' | 'acceptedAt'>,
   order: Order,
   tweet: NonNullable<MoveFacts['tweet']>,
 ): PlannedMove {
@@ -40,11 +41,12 @@ export function planCreated(
   const last = cursor + 1 >= order.posts.length;
   if (!last && tweet.id === null)
     return { name: 'createdAlone', facts: { cursor, tweet, patch: { error: threadBroken } } };
-  if (!last)
-    return {
-      name: 'createdNext',
-      facts: { cursor, tweet, checkAfterMs: 5000, patch: { ...neverTried, cursor: cursor + 1 } },
-    };
+  if (!last) {
+    // Where one was found that the record had forgotten, the next one may be there as well.
+    const forgotten = tweet.claim === 'if_free' && mayHaveForgotten(job) && { reconcile: true as const };
+    const patch = { ...neverTried, ...forgotten, cursor: cursor + 1 };
+    return { name: 'createdNext', facts: { cursor, tweet, checkAfterMs: 5000, patch } };
+  }
   const patch = { createdWithoutId: tweet.id === null, notBefore: null, waitReason: null, error: null };
   return { name: 'created', facts: { cursor, tweet, patch } };
 }

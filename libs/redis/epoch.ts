@@ -91,6 +91,12 @@ export async function createEpochWatch({ redis, file }: EpochOptions): Promise<E
   };
 }
 
+/** What is known of the epoch, for somebody who only wants to look. */
+export async function readEpoch(redis: Redis): Promise<Pick<EpochReading, 'epoch' | 'wentBackAt'>> {
+  const [epoch, wentBackAt] = await redis.hmget(key, 'epoch', 'went_back_at');
+  return { epoch: Number(epoch ?? 0), wentBackAt: wentBackAt ? Number(wentBackAt) : null };
+}
+
 function parseAnswer(answer: unknown): [epoch: number, wentBackAt: number | null] {
   const [epoch, wentBackAt] = Array.isArray(answer) ? answer : [];
   if (typeof epoch !== 'number') throw new Error('the epoch script answered nonsense');

@@ -1,5 +1,3 @@
-import { cp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as pass } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { connectRedis } from '#libs/redis/connect.ts';
@@ -45,31 +43,6 @@ describe.concurrent('Redis is killed', () => {
     expect(performance.now() - backAt).toBeLessThan(4000);
     expect(await settled(rig, accepted)).toMatchObject({ status: 'published' });
     expect(rig.tweetsOf(session)).toHaveLength(1);
-  });
-});
-
-describe.concurrent('Redis forgets what it had acknowledged', () => {
-  it('and an older file is restored: the post is found on X and not sent again, even where X takes duplicates', async () => {
-    await using rig = await startRig({ simulator: { duplicateRule: false } });
-    const session = await rig.account();
-    const asked = await ask(session);
-    const older = join(rig.redis.dir, '..', `${rig.redis.port}-older`);
-    rig.redis.kill('SIGSTOP');
-    await cp(rig.redis.dir, older, { recursive: true });
-    rig.redis.kill('SIGCONT');
-    const before = await rig.worker();
-    expect(await settled(rig, asked)).toMatchObject({ status: 'published' });
-    before.kill('SIGTERM');
-    await before.exited;
-    await rig.killRedis();
-    await rm(join(rig.redis.dir, 'appendonlydir'), { recursive: true });
-    await cp(older, rig.redis.dir, { recursive: true });
-    await rm(older, { recursive: true });
-    await rig.startRedisAgain();
-    await using _after = await rig.worker();
-    const job = await vi.waitFor(() => settled(rig, asked), { timeout: 30_000, interval: 200 });
-    expect(job).toMatchObject({ status: 'published', tweet_id: rig.tweetsOf(session)[0]?.id });
-    expect(rig.requests(session, create)).toHaveLength(1);
   });
 });
 

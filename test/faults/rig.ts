@@ -51,9 +51,10 @@ export async function startRig(
   });
   let lastUser = 0;
   const restarted = new AsyncDisposableStack();
+  let redis = system.redis;
   let isRedisUp = true;
   const startRedisAgain = async () => {
-    restarted.use(await startRedisServer({ dir: system.redis.dir, port: system.redis.port }));
+    redis = restarted.use(await startRedisServer({ dir: system.redis.dir, port: system.redis.port }));
     isRedisUp = true;
   };
   const { simulator } = system;
@@ -63,10 +64,12 @@ export async function startRig(
     worker: (environment: Record<string, string> = {}): Promise<TestProcess> =>
       startProcess('quick-worker', { ...system.environment, ...environment }),
     killRedis: async () => {
-      system.redis.kill('SIGKILL');
-      await system.redis.ended;
+      redis.kill('SIGKILL');
+      await redis.ended;
       isRedisUp = false;
     },
+    /** Stops Redis' process where it is, or lets it go on. */
+    signalRedis: (signal: 'SIGSTOP' | 'SIGCONT') => redis.kill(signal),
     /** On the same port and files. */
     startRedisAgain,
     /** An account that no other test uses. */
