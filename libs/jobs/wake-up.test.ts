@@ -70,6 +70,7 @@ describe('waking a job', () => {
         if (called) return;
         // Called while its run still has it, and wants to sleep for an hour.
         called = wakeUps.itemTurn('j', 0);
+        for (let look = 0; look < 10; look++) await redis.ping();
         await entry.moveToDelayed(Date.now() + 3_600_000, token);
         throw new DelayedError();
       },
