@@ -186,7 +186,11 @@ describe('/metrics', () => {
     }
     expect(new Set(alerts.map(({ alert }) => alert)).size).toBe(alerts.length);
     const guide = await readFile(join(deploy, '../docs/operations.md'), 'utf8');
-    for (const { alert } of alerts) expect(guide).toContain(alert);
+    const tried = await readFile(join(deploy, 'prometheus/alerts.test.yml'), 'utf8');
+    for (const { alert } of alerts) {
+      expect(guide).toContain(alert);
+      expect(tried).toContain(`alertname="${alert}",alertstate="firing"`);
+    }
   });
 
   it('is not there without METRICS_TOKEN, nor the dashboard without its login', async () => {
