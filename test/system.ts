@@ -23,6 +23,8 @@ interface SystemOptions {
   /** Workers inside this process; tests that kill workers start processes of their own instead. */
   readonly workers?: number;
   readonly timings?: WorkerTimings;
+  /** Where Redis keeps its files: the caller's to remove. */
+  readonly redisDir?: string;
 }
 
 export type System = Awaited<ReturnType<typeof startSystem>>;
@@ -32,7 +34,9 @@ export async function startSystem(options: SystemOptions = {}) {
   await using stack = new AsyncDisposableStack();
   const dataDir = await mkdtemp(join(tmpdir(), 'post-to-x-'));
   stack.defer(() => rm(dataDir, { recursive: true, force: true }));
-  const redis = stack.use(await startRedisServer());
+  const redis = stack.use(
+    await startRedisServer(options.redisDir === undefined ? {} : { dir: options.redisDir }),
+  );
   const simulator = stack.use(await startSimulator(options.simulator));
   const mediaHost: MediaHost = stack.use(await startMediaHost());
   const environment: Record<string, string> = {

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { ProblemError } from '#libs/problem/problem.ts';
+import { refusesPassword } from '#libs/redis/connect.ts';
 import { checkDurability } from '#libs/redis/durability.ts';
 import { readEpoch } from '#libs/redis/epoch.ts';
 
@@ -21,6 +22,10 @@ export function createReadiness({
   let known: { readonly at: number; readonly problems: readonly string[] } | null = null;
   let asking: Promise<readonly string[]> | null = null;
   let highestEpoch = 0;
+  let lastError: Error | undefined;
+  redis.on('error', (error) => {
+    lastError = error;
+  });
 
   async function ask(): Promise<readonly string[]> {
     try {
@@ -33,7 +38,9 @@ export function createReadiness({
       return problems;
     } catch {
       known = null;
-      return ['Redis does not answer.'];
+      return [
+        refusesPassword(lastError) ? 'Redis refuses the password in REDIS_URL.' : 'Redis does not answer.',
+      ];
     }
   }
 

@@ -34,6 +34,11 @@ class WritesOncePerTurn extends Redis {
   }
 }
 
+/** Whether Redis is there and does not let us in (redis.io/docs/latest/operate/oss_and_stack/management/security/acl). */
+export function refusesPassword(error: Error | undefined): boolean {
+  return error !== undefined && /^(NOAUTH|WRONGPASS)/.test(error.message);
+}
+
 export type RedisConnection = Redis & AsyncDisposable;
 
 /**
@@ -62,8 +67,9 @@ export async function connectRedis(
   if (!ready) {
     redis.disconnect();
     const { host } = new URL(url);
+    const why = refusesPassword(lastError) ? 'refuses the password' : 'does not answer';
     throw new Error(
-      `Redis at ${host} does not answer (${lastError?.message ?? 'no answer'}). Is it running, and is REDIS_URL right?`,
+      `Redis at ${host} ${why} (${lastError?.message ?? 'no answer'}). Is it running, and is REDIS_URL right?`,
     );
   }
   return Object.assign(redis, { [Symbol.asyncDispose]: async () => redis.disconnect() });

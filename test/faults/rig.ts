@@ -37,6 +37,7 @@ export async function startRig(
     /** Workers inside this process. */
     workers?: number;
     timings?: Partial<WorkerTimings>;
+    redisDir?: string;
   } = {},
 ) {
   const users = Array.from({ length: 60 }, (_, index) => ({
@@ -45,6 +46,7 @@ export async function startRig(
   }));
   const system = await startSystem({
     workers: options.workers ?? 0,
+    ...(options.redisDir === undefined ? {} : { redisDir: options.redisDir }),
     timings: { ...quickTimings, ...options.timings },
     environment: { CONFIRM_AFTER_MS: '2000', ...options.environment },
     simulator: { users, ...options.simulator },
