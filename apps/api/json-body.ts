@@ -73,7 +73,9 @@ function findFault(text: string): string | null {
   const open: (Set<string> | null)[] = [];
   let previous = '';
   let name = '';
-  for (const [token] of text.matchAll(tokens)) {
+  tokens.lastIndex = 0;
+  for (let found = tokens.exec(text); found; found = tokens.exec(text)) {
+    const [token] = found;
     if (token === '{') open.push(new Set());
     else if (token === '[') open.push(null);
     else if (token === '}' || token === ']') open.pop();

@@ -1,8 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { prepareScript, type Script } from '#libs/redis/script.ts';
+import { randomBytes } from '#libs/sealing/random-bytes.ts';
 import type { Sealer } from '#libs/sealing/sealing.ts';
 import { type Job, type MediaItem, newItem, recordVersion } from './job.ts';
 import { type HistoryEntry, historyLength, parseHistory, tellItem } from './job-history.ts';
@@ -53,7 +54,7 @@ export const orderContext = (accountId: string, jobId: string) => ({
 });
 
 function idempotencyKeyOf(request: Pick<AcceptRequest, 'accountId' | 'clientId'>, key: string): string {
-  return `idem:${request.accountId}:${request.clientId}:${createHash('sha256').update(key).digest('base64url')}`;
+  return `idem:${request.accountId}:${request.clientId}:${hash('sha256', key, 'base64url')}`;
 }
 
 interface JobStoreOptions {

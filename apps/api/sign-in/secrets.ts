@@ -1,8 +1,8 @@
-import { createHash, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createHash, hash, hkdfSync, timingSafeEqual } from 'node:crypto';
 
 /** SHA-256 of a random value, base64url: what is stored in place of tokens, codes, states and cookies. */
 export function hashOf(value: string): string {
-  return createHash('sha256').update(value).digest('base64url');
+  return hash('sha256', value, 'base64url');
 }
 
 /** Compares without telling by its duration where the strings differ. */
