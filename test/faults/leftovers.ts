@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pass } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { JobView } from '#libs/jobs/job-view.ts';
+import { findOrphans, type SeenProcess } from '../../bench/nemesis/orphans.ts';
 
 interface Places {
   readonly redis: Redis;
@@ -53,4 +55,30 @@ async function withoutEnd(redis: Redis, jobId: string): Promise<string[]> {
   const keys = ['', ':history', ':calls'].map((part) => `job:${jobId}${part}`);
   const lives = await Promise.all(keys.map((key) => redis.pttl(key)));
   return keys.filter((_, index) => lives[index] === -1);
+}
+
+/** Watches for processes that outlive the worker which started them, however it ends (Linux alone). */
+export function watchChildren() {
+  const seen: SeenProcess[] = [];
+  return {
+    /** Before the process ends: whatever it has started by now must end with it. */
+    note(pid: number | undefined): void {
+      const children = tryRead(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean);
+      for (const child of children) {
+        const stat = tryRead(`/proc/${child}/stat`);
+        // Field 22 (proc_pid_stat(5)), counted from behind the name, which may hold anything.
+        const startedAt = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+        if (startedAt !== undefined) seen.push({ pid: Number(child), startedAt });
+      }
+    },
+    orphans: () => findOrphans(seen),
+  };
+}
+
+function tryRead(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
 }

@@ -9,7 +9,7 @@ import { connectRedis } from '#libs/redis/connect.ts';
 import { quickTimings } from '../quick-timings.ts';
 import { startRedisServer } from '../redis-server.ts';
 import { type Session, startProcess, startSystem, type TestProcess } from '../system.ts';
-import { leftoversOf } from './leftovers.ts';
+import { leftoversOf, watchChildren } from './leftovers.ts';
 import { brokenPromises } from './promise.ts';
 
 /** X's names of its endpoints, as the simulator logs them. */
@@ -52,6 +52,7 @@ export async function startRig(
     simulator: { users, ...options.simulator },
   });
   let lastUser = 0;
+  const children = watchChildren();
   const restarted = new AsyncDisposableStack();
   let redis = system.redis;
   let isRedisUp = true;
@@ -63,8 +64,18 @@ export async function startRig(
   return {
     ...system,
     /** A worker in a process of its own. */
-    worker: (environment: Record<string, string> = {}): Promise<TestProcess> =>
-      startProcess('quick-worker', { ...system.environment, ...environment }),
+    worker: async (environment: Record<string, string> = {}): Promise<TestProcess> => {
+      const worker = await startProcess('quick-worker', { ...system.environment, ...environment });
+      const kill = (signal: NodeJS.Signals) => {
+        children.note(worker.child.pid);
+        worker.kill(signal);
+      };
+      const dispose = async () => {
+        children.note(worker.child.pid);
+        await worker[Symbol.asyncDispose]();
+      };
+      return { ...worker, kill, [Symbol.asyncDispose]: dispose };
+    },
     killRedis: async () => {
       redis.kill('SIGKILL');
       await redis.ended;
@@ -88,6 +99,7 @@ export async function startRig(
       if (!isRedisUp) await startRedisAgain();
       await system[Symbol.asyncDispose]();
       await restarted.disposeAsync();
+      expect(await children.orphans()).toEqual([]);
     },
   };
 }
