@@ -147,9 +147,8 @@ function postingRoutes(deps: AppDeps): Router {
     ctx.body = await jobs.list(who, readListQuery(ctx.query));
   });
   router.get('/jobs/:jobId', async (ctx) => {
-    const waitSeconds = readWaitSeconds(ctx.query);
-    const job = await jobs.ownJob(await caller(ctx), ctx.params.jobId ?? '');
-    jobs.send(ctx, jobs.isInWork(job) ? await jobs.settled(ctx, { jobId: job.id, job, waitSeconds }) : job);
+    const wait = { jobId: ctx.params.jobId ?? '', waitSeconds: readWaitSeconds(ctx.query) };
+    jobs.send(ctx, await caller(ctx).then((who) => jobs.ownSettled(ctx, who, wait)));
   });
   router.post('/jobs/:jobId/cancel', async (ctx) => {
     jobs.send(ctx, await jobs.cancel(await writer(ctx), ctx.params.jobId ?? ''));

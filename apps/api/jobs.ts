@@ -72,16 +72,25 @@ export function createJobAnswers(deps: JobsDeps) {
     return follow(wait, { onGivingUp: (giveUp) => void ctx.res.on('close', giveUp) });
   }
 
+  /** The same of the caller's own job. Throws what `ownJob` throws. */
+  function ownSettled(ctx: Context, caller: Caller, { jobId, waitSeconds }: Wait): Promise<Job> {
+    // Not `await`: how the job stands now would be kept for as long as the wait for what becomes of it.
+    return ownJob(caller, jobId).then((job) =>
+      waitSeconds === 0 || hasEnded(job.state) ? job : settled(ctx, { jobId, waitSeconds }),
+    );
+  }
+
   /** The same for whoever wants to see the job at each change until then. */
-  async function follow(
-    { jobId, job: known, waitSeconds }: Wait,
+  function follow(
+    { jobId, job, waitSeconds }: Wait,
     options: Pick<WaitOptions, 'onGivingUp' | 'onChange'>,
   ): Promise<Job> {
-    if (known && waitSeconds === 0) return known;
+    if (job && waitSeconds === 0) return Promise.resolve(job);
     const wait = { ...options, waitMs: waitSeconds * 1000 };
-    const job = await (waitSeconds > 0 ? deps.changes.settled(jobId, wait) : deps.jobs.find(jobId));
-    if (!job) throw new ProblemError('not_found', 'There is no such job.');
-    return job;
+    return (waitSeconds > 0 ? deps.changes.settled(jobId, wait) : deps.jobs.find(jobId)).then((found) => {
+      if (found) return found;
+      throw new ProblemError('not_found', 'There is no such job.');
+    });
   }
 
   /** Writes the job object with what RFC 9110 and a poller need around it. */
@@ -200,6 +209,7 @@ export function createJobAnswers(deps: JobsDeps) {
     isInWork: (job: Job) => !hasEnded(job.state),
     ownJob,
     settled,
+    ownSettled,
     follow,
     send,
     list,
