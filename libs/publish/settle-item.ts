@@ -6,7 +6,8 @@ import type { PublishDeps, RunResult } from './publisher.ts';
 import type { ItemRun } from './run-item.ts';
 import { GateClosedError } from './x-call.ts';
 
-const maxFailures = 5;
+/** At one place, as many as a post gets that cannot be sent: some eight minutes in all. */
+const maxFailures = 10;
 const storageRetryMs = 5000;
 const mostCreditsFailures = 60;
 const smallestSegmentBytes = 64 * 1024;

@@ -102,7 +102,9 @@ async function sendSegments(
     await appendSegments(deps, begun, { ...about(run), source, bytes: prepared.bytes, checkpoint });
   } finally {
     await progress.done();
-    await run.save({ stage: 'uploading', upload: reached });
+    // An upload that gets on may take a hundred failures: only those at one and the same place count together.
+    const failures = reached.nextSegment > begun.nextSegment ? 0 : run.item.failures;
+    await run.save({ stage: 'uploading', upload: reached, failures });
   }
 }
 

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { dropWhileReading, dropWithoutActing } from '#apps/x-simulator/fault.ts';
+import { answer, dropWhileReading, dropWithoutActing, tooLarge } from '#apps/x-simulator/fault.ts';
+import type { RequestRecord } from '#apps/x-simulator/requests.ts';
 import type { MediaItem } from '#libs/jobs/job.ts';
 import { noise } from '#libs/media/test-pictures.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
@@ -30,6 +31,23 @@ describe.concurrent('X breaks off in the middle of an upload', () => {
       .raw()
       .toBuffer();
     expect(kept.equals(given)).toBe(true);
+  });
+});
+
+describe.concurrent('X fails now and then all through a long upload', () => {
+  it('a failure counts no more once the upload has got on: the post goes out', async () => {
+    await using rig = await startRig({ workers: 1 });
+    const session = await rig.account();
+    rig.mediaHost.files.set('/noise.png', await picture);
+    const { faults } = rig.simulator;
+    const isLarge = ({ headers }: RequestRecord) => Number(headers['content-length']) > 70_000;
+    faults.add(append, tooLarge(), { times: Number.POSITIVE_INFINITY, when: isLarge });
+    let segments = 0;
+    const everyFifth = (request: RequestRecord) => !isLarge(request) && ++segments % 5 === 0;
+    faults.add(append, answer(503), { times: 11, when: everyFifth });
+    const asked = await ask(session, { media_url: rig.mediaHost.url('/noise.png') });
+    expect(await settled(rig, asked)).toMatchObject({ status: 'published' });
+    expect(faults.pending).toHaveLength(1);
   });
 });
 
