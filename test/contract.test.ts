@@ -1,5 +1,6 @@
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { rateLimited } from '#apps/x-simulator/fault.ts';
 import { quickTimings } from './quick-timings.ts';
 import { type Session, type System, startSystem } from './system.ts';
 
@@ -193,5 +194,22 @@ describe('DELETE /tweets/{tweet_id}', () => {
       body: { errors: [{ field: 'tweet_id' }] },
     });
     expect(tweetsOf(ada).map(({ id }) => id)).not.toContain(tweet_id);
+  });
+
+  it('does not ask X again before it allows that, and says when', async () => {
+    const session = await system.connect('sandbox_ada');
+    const { tweet_id } = await session.post({ text: 'Here for a while longer' });
+    const remove = () => session.request<{ code?: string }>('DELETE', `/tweets/${tweet_id}`);
+    system.simulator.faults.next('DELETE /2/tweets/:id', rateLimited(2));
+    expect(await remove()).toMatchObject({ status: 429, body: { code: 'x_limited' } });
+    expect(await remove()).toMatchObject({ status: 429, body: { code: 'x_limited' } });
+    const asked = system.simulator.state.requests.all.filter(
+      ({ endpoint, path }) => endpoint === 'DELETE /2/tweets/:id' && path.endsWith(String(tweet_id)),
+    );
+    expect(asked).toHaveLength(1);
+    await vi.waitFor(async () => expect((await remove()).status).toBe(200), {
+      timeout: 10_000,
+      interval: 200,
+    });
   });
 });

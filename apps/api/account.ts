@@ -5,6 +5,8 @@ import type { Spend } from '#libs/jobs/spend.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
 import type { Log } from '#libs/log/log.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
+import type { Gate } from '#libs/publish/gate.ts';
+import { callX, GateClosedError, toError } from '#libs/publish/x-call.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
 import type { Prices } from '#libs/x-api/limits.ts';
 import type { XOAuth } from '#libs/x-api/oauth.ts';
@@ -20,6 +22,7 @@ interface AccountDeps {
   readonly signIn: SignIn;
   readonly oauth: XOAuth;
   readonly x: XApi;
+  readonly gate: Gate;
   readonly log: Log;
   readonly spend: Spend;
   readonly prices: Prices;
@@ -86,23 +89,35 @@ export function createAccountAnswers(deps: AccountDeps) {
       throw new ProblemError('bad_request', 'tweet_id: Must be the digits at the end of the post’s URL.', {
         errors: [{ field: 'tweet_id', message: 'Must be the digits at the end of the post’s URL.' }],
       });
-    const token = await vaultToken(caller);
+    const { accountId } = caller;
+    // It belongs to no job that tells of its calls.
+    const calls = { tell: () => {} };
     try {
-      await deps.x.deleteTweet(tweetId, { token }).catch(async (error: unknown) => {
-        if (!(error instanceof XAnswerError) || error.status !== 401) throw error;
-        await deps.x.deleteTweet(tweetId, { token: await vaultToken(caller, token) });
-      });
+      await callX({ ...deps, calls }, { jobId: '', accountId, endpoint: 'delete_tweet' }, (call) =>
+        deps.x.deleteTweet(tweetId, call),
+      );
     } catch (error) {
-      throw toProblem(error);
+      const isLimit = error instanceof XAnswerError && error.status === 429;
+      const passage = isLimit ? await deps.gate.peek(accountId, 'delete_tweet') : null;
+      throw toProblem(passage?.open === false ? toError(passage) : error);
     }
     await deps.spend.book(caller.accountId, deps.prices.deletePost).catch(() => {});
     return { tweet_id: tweetId, deleted: true };
   }
 
-  const vaultToken = (caller: Caller, rejected?: string) =>
-    deps.vault.accessToken(caller.accountId, rejected === undefined ? {} : { rejected });
-
   return { describe, disconnect, deleteTweet };
+}
+
+const noCredits = 'The X app has no credits. Its operator has to add credits at X.';
+const limited = 'X limits how often this account may do that.';
+
+/** X was not asked: it would refuse, or not answer. */
+function toProblemOfGate(closed: GateClosedError): ProblemError {
+  const options = { cause: closed, retryAfterSeconds: Math.max(1, Math.ceil(closed.waitMs / 1000)) };
+  if (closed.reason === 'credits') return new ProblemError('x_credits_depleted', noCredits, options);
+  if (closed.reason === 'x_down')
+    return new ProblemError('x_unavailable', 'X is not answering. Try again later.', options);
+  return new ProblemError('x_limited', limited, options);
 }
 
 /** What X's refusal of a direct call means for the caller. */
@@ -111,6 +126,7 @@ function toProblem(error: unknown): unknown {
     return new ProblemError('x_unavailable', 'X did not answer. Look at X to see whether it was done.', {
       cause: error,
     });
+  if (error instanceof GateClosedError) return toProblemOfGate(error);
   if (!(error instanceof XAnswerError)) return error;
   const reason = error.messages[0] || error.detail || error.title || `status ${error.status}`;
   if (error.status === 401)
@@ -119,21 +135,10 @@ function toProblem(error: unknown): unknown {
       'X no longer accepts the sign-in of this account. Sign in again.',
       { cause: error },
     );
-  if (error.status === 402)
-    return new ProblemError(
-      'x_credits_depleted',
-      'The X app has no credits. Its operator has to add credits at X.',
-      { cause: error },
-    );
+  if (error.status === 402) return new ProblemError('x_credits_depleted', noCredits, { cause: error });
   if (error.status === 404) return new ProblemError('not_found', 'X has no such post.', { cause: error });
-  if (error.status === 429) {
-    const reset = Math.max(0, ...error.rateLimits.map((limit) => limit.resetAt));
-    const seconds = reset > Date.now() ? Math.ceil((reset - Date.now()) / 1000) : 60;
-    return new ProblemError('x_limited', 'X limits how often this account may do that.', {
-      cause: error,
-      retryAfterSeconds: seconds,
-    });
-  }
+  if (error.status === 429)
+    return new ProblemError('x_limited', limited, { cause: error, retryAfterSeconds: 60 });
   if (error.status >= 500)
     return new ProblemError('x_unavailable', 'X failed at this. Try again later.', { cause: error });
   return new ProblemError('x_forbidden', `X refused: ${reason}`, { cause: error });

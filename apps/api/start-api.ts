@@ -17,6 +17,7 @@ import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import type { Log } from '#libs/log/log.ts';
 import { createMediaFetcher } from '#libs/media/fetch-media.ts';
 import { createMediaStore } from '#libs/media/media-store.ts';
+import { createGate } from '#libs/publish/gate.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { openSpool } from '#libs/spool/spool.ts';
@@ -139,6 +140,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       signIn,
       oauth,
       x,
+      gate: createGate({ redis }),
       log,
       spend,
       prices,
