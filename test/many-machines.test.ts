@@ -1,12 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { recordVersion } from '#libs/jobs/job.ts';
-import { createJobStore } from '#libs/jobs/job-store.ts';
+import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import { noise } from '#libs/media/test-pictures.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
-import { createSealer } from '#libs/sealing/sealing.ts';
 import { append, ask, create, type Rig, settled, startRig } from './faults/rig.ts';
 
 /** A worker whose disk no other sees. */
@@ -46,16 +44,39 @@ describe.concurrent('workers on machines that share Redis and no disk', () => {
   });
 });
 
-it('a worker leaves alone what a later version has written, and takes it when it is one that knows it', async () => {
-  await using rig = await startRig();
-  await using redis = await connectRedis(rig.redis.url, 'wait');
-  const session = await rig.account();
-  const asked = await ask(session);
-  await redis.hset(`job:${asked.jobId}`, 'v', recordVersion + 1);
-  const jobs = createJobStore({ redis, sealer: createSealer([{ kid: 'k', key: randomBytes(32) }]) });
-  expect(await jobs.claim(asked.jobId, 'an old worker')).toBeNull();
-  expect((await jobs.find(asked.jobId))?.starts).toBe(0);
-  await redis.hset(`job:${asked.jobId}`, 'v', recordVersion);
-  await using _worker = await rig.worker();
-  expect((await settled(rig, asked)).status).toBe('published');
+describe('while versions change', () => {
+  it('a worker leaves alone what a later version has written, goes on with the rest, and takes it when it knows it', async () => {
+    await using rig = await startRig();
+    await using redis = await connectRedis(rig.redis.url, 'wait');
+    await using wakeUps = createWakeUps({ redis });
+    const [one, other] = [await rig.account(), await rig.account()];
+    const later = await ask(one);
+    const usual = await ask(other);
+    // In words that today's workers do not know; and first in the line of what the sweeper looks at.
+    await redis.hset(`job:${later.jobId}`, { v: recordVersion + 1, state: 'dreaming' });
+    await redis.zadd('jobs:open', 1, later.jobId, 2, usual.jobId);
+    // Only the sweeper can bring this one back.
+    expect(await wakeUps.queues.tweets.remove(`job-${usual.jobId}`)).toBe(1);
+    const written = await redis.hgetall(`job:${later.jobId}`);
+    await using worker = await rig.worker();
+    expect((await settled(rig, usual)).status).toBe('published');
+    const entry = await wakeUps.queues.tweets.getJob(`job-${later.jobId}`);
+    await expect.poll(() => entry?.getState()).toBe('completed');
+    expect(await redis.hgetall(`job:${later.jobId}`)).toEqual(written);
+    expect(worker.output.join()).not.toContain('"level":"error"');
+    // A worker that knows it: the sweeper wakes it within seconds.
+    await redis.hset(`job:${later.jobId}`, { v: recordVersion, state: 'accepted' });
+    await redis.zadd('jobs:open', 1, later.jobId);
+    expect((await settled(rig, later)).status).toBe('published');
+  });
+
+  it('what an earlier version accepted is finished, also where it says less than today, and more', async () => {
+    await using rig = await startRig();
+    await using redis = await connectRedis(rig.redis.url, 'wait');
+    const asked = await ask(await rig.account(), {}, 1);
+    await redis.hdel(`job:${asked.jobId}`, 'starts', 'cursor', 'fence', 'traceparent', 'idem');
+    await redis.hset(`job:${asked.jobId}`, { long_forgotten: 'yes' });
+    await using _worker = await rig.worker();
+    expect((await settled(rig, asked)).status).toBe('published');
+  });
 });

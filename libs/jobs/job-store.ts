@@ -168,6 +168,10 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
     return fields.state === undefined ? null : parseJob(fields);
   }
 
+  /** Which version of this program a record is for; 0: there is none. */
+  const versionOf = async (jobId: string): Promise<number> =>
+    Number((await redis.hget(recordKey(jobId), 'v')) ?? 0);
+
   /** The trace that a job was accepted in, as its request told `here`. */
   const traceparentOf = (jobId: string): Promise<string | null> =>
     redis.hget(recordKey(jobId), 'traceparent');
@@ -267,6 +271,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
     accept,
     findRepeat,
     find,
+    versionOf,
     traceparentOf,
     history,
     claim,

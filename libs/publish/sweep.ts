@@ -1,3 +1,4 @@
+import { ZodError } from 'zod';
 import type { Job } from '#libs/jobs/job.ts';
 import { isClosed, recordVersion } from '#libs/jobs/job.ts';
 import { unknownOutcome } from './confirm.ts';
@@ -14,7 +15,10 @@ const lookAgainMs = 20_000;
 export async function sweep(deps: PublishDeps): Promise<number> {
   const ids = await deps.jobs.due(batch);
   for (const jobId of ids) {
-    const job = await deps.jobs.find(jobId);
+    // Before it is read: one that cannot be read must not keep all others from being looked at.
+    await deps.jobs.checkAgain(jobId, (deps.now ?? Date.now)() + lookAgainMs);
+    const job = await deps.jobs.find(jobId).catch((error: unknown) => unreadable(deps, jobId, error));
+    if (job === undefined) continue;
     if (!job || isClosed(job.state)) {
       await deps.jobs.forget(jobId);
       await deps.mediaStore.remove(jobId);
@@ -23,11 +27,17 @@ export async function sweep(deps: PublishDeps): Promise<number> {
   return ids.length;
 }
 
+/** Left as it is: for workers of a later version, which know its words, or for a person to look at. */
+async function unreadable(deps: PublishDeps, jobId: string, error: unknown): Promise<undefined> {
+  if (!(error instanceof ZodError)) throw error;
+  if ((await deps.jobs.versionOf(jobId)) > recordVersion) return;
+  deps.report({ jobId, level: 'error', message: 'The record of this job cannot be read', error });
+}
+
 async function see(deps: PublishDeps, job: Job): Promise<void> {
-  const now = (deps.now ?? Date.now)();
-  await deps.jobs.checkAgain(job.id, now + lookAgainMs);
   // Written by a later version of this program, whose workers look after it.
   if (job.version > recordVersion) return;
+  const now = (deps.now ?? Date.now)();
   switch (job.state) {
     case 'sending':
       await deps.jobs.move(job.id, 'deadlinePassed', unknownOutcome());
