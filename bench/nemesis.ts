@@ -8,6 +8,7 @@ really has. The same seed makes the same mischief and the same posts.
   --minutes 10   how long (default 10)
   --seed N       default: the time of day
   --posts N      default: 30 a minute
+  --rewinds      Redis also goes back in time, which no promise covers: nothing may be posted twice all the same
 `;
 
 const { values } = parseArgs({
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '10' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     posts: { type: 'string' },
+    rewinds: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
@@ -30,6 +32,7 @@ else {
     forMs: minutes * 60_000,
     settleMs: 8 * 60_000,
     patient: true,
+    rewinds: values.rewinds,
   });
   if (report.broken.length > 0)
     process.stdout.write(`${report.history.join('\n')}\n\nBroken promises:\n${report.broken.join('\n')}\n`);

@@ -20,6 +20,12 @@ export function chooseAtRedis(world: World, random: Random, pauseMs: number): Mi
   return { name: `Redis ${how} for ${pauseMs} ms`, act };
 }
 
+/** Redis comes back with the files that it had a while ago. */
+export function chooseRewind(world: World, random: Random): Mischief {
+  const backMs = random.pick([500, 2000, 8000] as const);
+  return { name: `Redis goes back by ${backMs} ms`, act: () => world.rewindRedis(backMs) };
+}
+
 /** Wake-ups are lost, or doubled: the records are the truth. */
 export function chooseAtQueue(world: World, random: Random): Mischief {
   const queue = random.pick(['media', 'tweets'] as const);

@@ -1,6 +1,6 @@
 import { setTimeout as pass } from 'node:timers/promises';
 import { freeze, type Mischief, within } from './mischief.ts';
-import { chooseAtQueue, chooseAtRedis } from './mischief-at-redis.ts';
+import { chooseAtQueue, chooseAtRedis, chooseRewind } from './mischief-at-redis.ts';
 import type { Random } from './random.ts';
 import type { World } from './world.ts';
 
@@ -36,10 +36,11 @@ const steps = [
  * Chooses what happens to our own processes, wires and queues. All chance is drawn here, in one order, so that a seed
  * repeats the same choices.
  */
-export function chooseHere(world: World, random: Random): Mischief {
+export function chooseHere(world: World, random: Random, rewinds: boolean): Mischief {
   const index = random.between(0, world.workers.length - 1);
   const pauseMs = random.between(200, 2500) * (random.next() < 0.15 ? 4 : 1);
   const signal = random.pick(['SIGKILL', 'SIGKILL', 'SIGTERM'] as const);
+  if (rewinds && random.next() < 0.08) return chooseRewind(world, random);
   const kind = random.pick([
     'worker',
     'worker',

@@ -1,12 +1,10 @@
 import { setTimeout as pass } from 'node:timers/promises';
-import { brokenPromises } from '../../test/faults/promise.ts';
-import { type Caller, createCaller, makeWish, seeThrough, type Wish } from './callers.ts';
-import { findLeftovers, findPresentedTwice, findSecrets } from './checks.ts';
-import { explainJob } from './explain.ts';
+import { type Caller, createCaller, makeWish, type Wish } from './callers.ts';
+import { judgeAfterRewind, judgeWish, judgeWorld } from './judge.ts';
 import type { Mischief } from './mischief.ts';
 import { chooseAtX } from './mischief-at-x.ts';
 import { chooseHere } from './mischief-here.ts';
-import { findOrphans } from './orphans.ts';
+import { createNotes, type Notes } from './notes.ts';
 import { planPosts } from './plans.ts';
 import { createRandom, type Random } from './random.ts';
 import { createWorld, type World } from './world.ts';
@@ -21,6 +19,8 @@ export interface NemesisOptions {
   readonly workers?: number;
   /** Whether X may also do what takes minutes to get over. */
   readonly patient: boolean;
+  /** Whether Redis may also go back in time: then acknowledged jobs may be gone, but none may be posted twice. */
+  readonly rewinds?: boolean;
 }
 
 export interface NemesisReport {
@@ -36,50 +36,55 @@ export interface NemesisReport {
   readonly posts: number;
 }
 
-type Notes = ReturnType<typeof createNotes>;
-
-function createNotes() {
-  const startedAt = performance.now();
-  const history: string[] = [];
-  return {
-    history,
-    broken: [] as string[],
-    acts: 0,
-    note: (line: string) => void history.push(`${Math.round(performance.now() - startedAt)} ${line}`),
-  };
-}
-
 /** Posts and makes mischief by the seed, lets everything settle, and holds every job against what X really has. */
 export async function runNemesis(options: NemesisOptions): Promise<NemesisReport> {
-  const { seed, forMs } = options;
   const notes = createNotes();
+  const ends: Record<string, number> = {};
+  await using world = await createWorld({ clocks: drawClocks(options) });
+  try {
+    await play(world, options, notes, ends);
+  } catch (error) {
+    notes.broken.push(`the run itself failed: ${error instanceof Error ? error.stack : error}`);
+  }
+  const { history, broken, acts } = notes;
+  return { history, broken, ends, acts, posts: world.simulator.state.tweets.all.length };
+}
+
+/** All clocks but one are wrong. */
+function drawClocks({ seed, workers = 3 }: NemesisOptions): number[] {
+  const random = createRandom(seed + 3);
+  return Array.from({ length: workers }, (_, index) => (index === 0 ? 0 : random.between(-15_000, 15_000)));
+}
+
+async function play(
+  world: World,
+  options: NemesisOptions,
+  notes: Notes,
+  ends: Record<string, number>,
+): Promise<void> {
+  const { seed, forMs, patient, rewinds = false } = options;
   const chance = createRandom(seed + 1);
-  const clocks = Array.from({ length: options.workers ?? 3 }, (_, index) =>
-    index === 0 ? 0 : chance.between(-15_000, 15_000),
-  );
-  await using world = await createWorld({ clocks });
-  notes.note(`the clocks of the workers are off by ${clocks.join(', ')} ms`);
+  notes.note(`the clocks of the workers are off by ${drawClocks(options).join(', ')} ms`);
   const callers = world.users.map(({ username }) => createCaller(world, username));
   await Promise.all(callers.map((caller) => caller.session()));
   const asking = makeWishes(world, callers, options, notes);
   asking.catch(() => {});
   await Promise.all([
-    makeMischief((random) => chooseHere(world, random), chance, forMs, notes),
-    makeMischief((random) => chooseAtX(world, random, options.patient), createRandom(seed + 2), forMs, notes),
+    makeMischief((random) => chooseHere(world, random, rewinds), chance, forMs, notes),
+    makeMischief((random) => chooseAtX(world, random, patient), createRandom(seed + 2), forMs, notes),
   ]);
   await makePeace(world, notes);
   const wishes = await asking;
-  const ends: Record<string, number> = {};
   const giveUp = AbortSignal.timeout(options.settleMs);
   await Promise.all(
     wishes.map(async (wish) => {
-      const end = await judgeWish(world, wish, giveUp, notes);
+      const end = rewinds
+        ? await judgeAfterRewind(world, wish, giveUp, notes)
+        : await judgeWish(world, wish, giveUp, notes);
       ends[end] = (ends[end] ?? 0) + 1;
     }),
   );
-  await judgeWorld(world, callers, wishes, notes);
-  const { history, broken, acts } = notes;
-  return { history, broken, ends, acts, posts: world.simulator.state.tweets.all.length };
+  if (!rewinds) await judgeWorld(world, callers, wishes, notes);
 }
 
 async function makeWishes(
@@ -125,46 +130,4 @@ async function makePeace(world: World, notes: Notes): Promise<void> {
   for (const index of world.workers.keys()) await world.replaceWorker(index, 'SIGKILL');
   await world.replaceApi('SIGKILL');
   notes.note('no more mischief');
-}
-
-/** Holds one job against X's books; resolves to how it ended. */
-async function judgeWish(world: World, wish: Wish, giveUp: AbortSignal, notes: Notes): Promise<string> {
-  const job = await seeThrough(world, wish, giveUp);
-  notes.note(`ended ${wish.jobId} ${job?.status} ${job?.error?.code ?? ''} after ${job?.attempts} attempts`);
-  const broken = job
-    ? brokenPromises(job, wish.marks, world.simulator.state.tweets.all)
-    : [`${wish.jobId}: cannot be read`];
-  const again = await wish.caller.ask('POST', '/postTweet', wish.body);
-  if (again.body.job_id !== wish.jobId)
-    broken.push(`${wish.jobId}: the same again is ${again.status} ${JSON.stringify(again.body)}`);
-  if (wish.plan.kind === 'bad media' && job?.status === 'published') broken.push(`${wish.jobId}: published`);
-  if (broken.length > 0) notes.broken.push(...broken, ...(await explainJob(world, wish)));
-  return [job?.status ?? 'unknown', job?.error?.code].filter(Boolean).join(' ');
-}
-
-/** What must hold of everything together, once all jobs have ended. */
-async function judgeWorld(
-  world: World,
-  callers: readonly Caller[],
-  wishes: readonly Wish[],
-  notes: Notes,
-): Promise<void> {
-  const jobIds = wishes.map(({ jobId }) => jobId);
-  let leftovers = await findLeftovers(world, jobIds);
-  for (let turn = 0; turn < 200 && leftovers.length > 0; turn++) {
-    await pass(500);
-    leftovers = await findLeftovers(world, jobIds);
-  }
-  const bugs = world.simulator.state.bugs.map((bug) => `the simulator failed: ${bug.stack}`);
-  const codes = await world.stop();
-  const stopped = codes.every((code) => code === 0) ? [] : [`told to stop, processes ended with ${codes}`];
-  const orphans = await findOrphans(world.children);
-  notes.broken.push(
-    ...leftovers,
-    ...(await findSecrets(world, callers)),
-    ...findPresentedTwice(world),
-    ...stopped,
-    ...orphans.map(({ pid }) => `process ${pid} outlives the one that started it`),
-    ...bugs,
-  );
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pass } from 'node:timers/promises';
@@ -64,6 +64,8 @@ export async function createWorld({ clocks }: WorldOptions) {
     X_AUTHORIZE_URL: `${simulator.url}/i/oauth2/authorize`,
     MEDIA_TRUSTED_HOSTS: mediaHost.host,
     CONFIRM_AFTER_MS: String(confirmAfterMs),
+    // Little room, so that media has to wait for it now and then.
+    MEDIA_DISK_BYTES: String(8 * 1024 * 1024),
   };
   // The last wire is that of the API.
   const relays = await Promise.all(
@@ -128,6 +130,19 @@ export async function createWorld({ clocks }: WorldOptions) {
       redis.kill('SIGKILL');
       await redis.ended;
       await pass(awayMs);
+      redis = await startRedisServer({ dir: redisDir, port: redis.port });
+    },
+    /** Everything that is written from now on until `afterMs` will be forgotten. */
+    async rewindRedis(afterMs: number) {
+      const older = join(dataDir, 'older');
+      redis.kill('SIGSTOP');
+      await cp(redisDir, older, { recursive: true });
+      redis.kill('SIGCONT');
+      await pass(afterMs);
+      redis.kill('SIGKILL');
+      await redis.ended;
+      await rm(redisDir, { recursive: true });
+      await rename(older, redisDir);
       redis = await startRedisServer({ dir: redisDir, port: redis.port });
     },
     /** For a look, or a deed, that no process of ours has a hand in. */
