@@ -16,6 +16,7 @@ import { openApiRoutes } from './openapi.ts';
 import { type Operation, operationRoutes } from './operate.ts';
 import { tellRequests } from './operate-requests.ts';
 import { traceRequests } from './operate-traces.ts';
+import { wantsPage } from './pages/page.ts';
 import { acceptPost, type PostingDeps } from './post-tweet.ts';
 import { answerProblems } from './problem.ts';
 import type { Readiness } from './readiness.ts';
@@ -62,14 +63,15 @@ export function createApp(deps: AppDeps): Koa {
   app.use(securityHeaders(deps.publicUrl));
   app.use(answerProblems(deps));
   app.use(refusePathTricks);
+  // First, because most requests are for these.
+  const posting = postingRoutes(deps);
+  app.use(posting.routes());
   app.use(operationRoutes({ ...deps, metrics }).routes());
   if (dashboard) app.use(dashboard);
   if (deps.doors.rest) app.use(openApiRoutes(deps.publicUrl).routes());
   app.use(deps.signIn.routes);
   app.use(pageRoutes({ ...deps, ...deps.pages }).routes());
   if (deps.doors.mcp) app.use(mcpRoutes(deps).routes());
-  const posting = postingRoutes(deps);
-  app.use(posting.routes());
   app.use(
     posting.allowedMethods({
       throw: true,
@@ -146,7 +148,10 @@ function postingRoutes(deps: AppDeps): Router {
     ctx.set('Cache-Control', 'no-store');
     ctx.body = await jobs.list(who, readListQuery(ctx.query));
   });
-  router.get('/jobs/:jobId', async (ctx) => {
+  router.get('/jobs/:jobId', async (ctx, next) => {
+    ctx.vary('Accept');
+    // Browsers go on to the live page.
+    if (wantsPage(ctx)) return await next();
     const wait = { jobId: ctx.params.jobId ?? '', waitSeconds: readWaitSeconds(ctx.query) };
     jobs.send(ctx, await caller(ctx).then((who) => jobs.ownSettled(ctx, who, wait)));
   });

@@ -12,7 +12,7 @@ import { readResolve } from './requests.ts';
 import { readForm, type Session, toCaller } from './session.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
-/** `/jobs/{id}` in a browser: the live page, and what its buttons do. Programs go on to the API. */
+/** `/jobs/{id}` in a browser: the live page, and what its buttons do. */
 export function addJobPage(router: Router, deps: PagesDeps): void {
   router.get('/jobs/:jobId', (ctx, next) => {
     ctx.vary('Accept');
