@@ -5,7 +5,10 @@ import { type Session, type System, startSystem } from './system.ts';
 let system: System;
 let redis: RedisConnection;
 beforeAll(async () => {
-  system = await startSystem();
+  // More posts than X lets one account make in a quarter of an hour.
+  const many = { limit: 100_000, windowMs: 900_000 };
+  const rateLimits = { 'POST /2/tweets': { user: many, app: many } };
+  system = await startSystem({ simulator: { rateLimits } });
   redis = await connectRedis(system.redis.url, 'wait');
 });
 afterAll(async () => {
@@ -15,8 +18,8 @@ afterAll(async () => {
 
 const batch = 40;
 
-async function publish(session: Session, word: string): Promise<string[]> {
-  const texts = Array.from({ length: batch }, (_, index) => `${word} ${index}`);
+async function publish(session: Session, word: string, length = batch): Promise<string[]> {
+  const texts = Array.from({ length }, (_, index) => `${word} ${index}`);
   const asked = await Promise.all(
     texts.map((text) => session.request('POST', '/postTweet', { text, request_id: text })),
   );
@@ -54,6 +57,20 @@ it('finished jobs leave nothing behind for ever, and little until then', async (
   expect(await redis.zcard('jobs:open')).toBe(0);
 });
 
+it('once their time is over, memory is as it was: a line through its course does not rise', async () => {
+  const session = await system.connect('sandbox_cleo');
+  const [rounds, each] = [4, 15];
+  const course: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    await publish(session, `Round ${round}`, each);
+    await endEverythingThatEnds();
+    course.push(await bytesOfAllKeys());
+  }
+  // After the first round: what every account and every queue has once is there by then.
+  const slope = slopeOf(course.slice(1)) / each;
+  expect(slope, `bytes for each finished job; the course: ${course.join(', ')}`).toBeLessThan(20);
+}, 60_000);
+
 it('the list of an account forgets the jobs whose time is over', async () => {
   const session = await system.connect('sandbox_ben');
   const list = `jobs:of:${session.account.id}`;
@@ -63,3 +80,34 @@ it('the list of an account forgets the jobs whose time is over', async () => {
   await publish(session, 'New');
   expect(await redis.zcard(list)).toBe(batch);
 });
+
+/** As after 48 hours: every key that has an end has come to it; so have the queues' finished entries, kept for an hour. */
+async function endEverythingThatEnds(): Promise<void> {
+  const keys = await redis.keys('*');
+  const lives = await Promise.all(keys.map((key) => redis.pttl(key)));
+  const mortal = keys.filter(
+    (key, index) => (lives[index] ?? -1) > 0 && /^(job|idem|recent|postowner):/.test(key),
+  );
+  if (mortal.length > 0) await redis.del(mortal);
+  for (const queue of ['media', 'tweets']) {
+    const entries = await redis.zrange(`bull:${queue}:completed`, '0', '-1');
+    for (const entry of entries) await redis.del(`bull:${queue}:${entry}`, `bull:${queue}:${entry}:logs`);
+    await redis.del(`bull:${queue}:completed`);
+    // Of at most some 500 entries, which these few jobs do not reach.
+    await redis.xtrim(`bull:${queue}:events`, 'MAXLEN', 0);
+  }
+}
+
+async function bytesOfAllKeys(): Promise<number> {
+  const keys = await redis.keys('*');
+  const sizes = await Promise.all(keys.map((key) => redis.memory('USAGE', key, 'SAMPLES', 0)));
+  return sizes.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0);
+}
+
+/** The slope of the line that fits best (least squares), per step. */
+function slopeOf(values: readonly number[]): number {
+  const middle = (values.length - 1) / 2;
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const above = values.reduce((sum, value, step) => sum + (step - middle) * (value - mean), 0);
+  return above / values.reduce((sum, _, step) => sum + (step - middle) ** 2, 0);
+}

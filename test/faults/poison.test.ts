@@ -49,6 +49,8 @@ async function poison({ rig, relay }: Place, trap: Trap, body: object) {
       worker?.kill('SIGKILL');
     });
   const asked = await ask(session, body);
+  await using stack = new AsyncDisposableStack();
+  stack.use(await sweepSooner(rig, asked.jobId));
   let dead = arm();
   for (let round = 1; round <= 3; round++) {
     worker = await start();
@@ -63,29 +65,29 @@ async function poison({ rig, relay }: Place, trap: Trap, body: object) {
     rig.simulator.faults.clear();
     return deaths;
   };
-  return { session, asked, calmDown, last };
+  const sweeping = stack.move();
+  return { session, asked, calmDown, last, [Symbol.asyncDispose]: () => sweeping.disposeAsync() };
 }
 
 describe.concurrent('a worker killed again and again at the same step', () => {
-  const steps: [string, Trap][] = [
+  const steps: [step: string, trap: Trap, picture?: boolean][] = [
     ['while it prepares', atRedis('"stage":"preparing"', 'reply')],
-    ['before it writes the intent', atRedis('"to":"sending"', 'request')],
+    ['before it writes the intent', atRedis('"to":"sending"', 'request'), false],
   ];
-  const furtherSteps: [string, Trap][] = [
+  const furtherSteps: typeof steps = [
     ['while it fetches', atMediaHost],
     ['while it sends a segment', atX(append, 'read')],
     ['while X finishes the upload', atX(finalize, 'read')],
   ];
   it.each([...steps, ...(isLong ? furtherSteps : [])])(
     '%s: given up after three starts, nothing is posted, and the posts of others go on',
-    async (_, trap) => {
+    async (_, trap, hasPicture = true) => {
       await using rig = await startRig();
       await using relay = await startRedisRelay(rig.redis.port);
       rig.mediaHost.files.set('/noise.png', await picture);
-      const body = { media_url: rig.mediaHost.url('/noise.png') };
+      const body = hasPicture ? { media_url: rig.mediaHost.url('/noise.png') } : {};
       const { asked, session, calmDown, last } = await poison({ rig, relay }, trap, body);
       await using _last = last;
-      await using _sooner = await sweepSooner(rig, asked.jobId);
       expect(await settled(rig, asked)).toMatchObject({
         status: 'failed',
         error: { code: 'internal_error' },
@@ -101,6 +103,7 @@ describe.concurrent('a worker killed again and again at the same step', () => {
     await using relay = await startRedisRelay(rig.redis.port);
     const session = await rig.account();
     const asked = await ask(session);
+    await using _sooner = await sweepSooner(rig, asked.jobId);
     for (let round = 1; round <= 2; round++) {
       const worker = await rig.worker({ REDIS_URL: relay.url, TEST_TIMINGS: 'hasty' });
       await atRedis('"to":"sending"', 'reply')({ rig, relay }, () => worker.kill('SIGKILL'));
@@ -116,6 +119,7 @@ describe.concurrent('a worker killed again and again at the same step', () => {
     await using relay = await startRedisRelay(rig.redis.port);
     const session = await rig.account();
     const asked = await ask(session);
+    await using _sooner = await sweepSooner(rig, asked.jobId);
     for (const step of [atX(create, 'committed'), atX(timeline, 'read'), atX(timeline, 'read')]) {
       const worker = await rig.worker({ REDIS_URL: relay.url, TEST_TIMINGS: 'hasty' });
       await step({ rig, relay }, () => worker.kill('SIGKILL'));

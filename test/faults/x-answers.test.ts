@@ -113,6 +113,23 @@ describe.concurrent('X cannot be reached', () => {
     expect(rig.requests(session, create)).toHaveLength(1);
     expect(rig.requests(session, timeline)).toHaveLength(0);
   });
+
+  it.each([
+    ['its name is not known', () => 'http://nowhere.invalid'],
+    ['it does not prove who it is', ({ simulator }: Rig) => simulator.url.replace('http:', 'https:')],
+  ])('because %s: nothing was sent, and it goes out once by a worker that finds X', async (_, wrongUrl) => {
+    await using rig = await startRig();
+    const session = await rig.account();
+    const lost = await rig.worker({ X_API_URL: wrongUrl(rig) });
+    const asked = await ask(session);
+    await until(rig, asked, (job) => job.status === 'waiting' && job.attempts >= 1);
+    lost.kill('SIGTERM');
+    await lost.exited;
+    await using _right = await rig.worker();
+    expect(await settled(rig, asked)).toMatchObject({ status: 'published' });
+    expect(rig.requests(session, create)).toHaveLength(1);
+    expect(rig.requests(session, timeline)).toHaveLength(0);
+  });
 });
 
 describe.concurrent('X creates a post and spoils the answer', () => {
