@@ -46,10 +46,14 @@ it('below its level nothing is printed', async () => {
 });
 
 it.each([
+  '',
   'process.exit(1)',
   "throw new Error('a bug')",
   "setTimeout(() => Promise.reject(new Error('a bug')))",
-])('what was told before an end is printed: %s', async (end) => {
-  const lines = await printed(`log.info({}, 'One'); log.info({}, 'Two'); ${end};`);
-  expect(lines.map(({ msg }) => msg)).toEqual(['One', 'Two']);
+])('what was told before an end is printed, at once or just after other lines: %s', async (end) => {
+  const later = `log.info({}, 'Three'); ${end};`;
+  const lines = await printed(
+    `log.info({}, 'One'); log.info({}, 'Two'); setImmediate(() => setImmediate(() => { ${later} }));`,
+  );
+  expect(lines.map(({ msg }) => msg)).toEqual(['One', 'Two', 'Three']);
 });
