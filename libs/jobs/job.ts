@@ -55,6 +55,8 @@ export interface MediaItem {
   readonly waitReason: WaitReason | null;
   /** Transient failures in a row, for the back-off. */
   readonly failures: number;
+  /** Since when it waits for credits or for X to come back, epoch ms. */
+  readonly failingSince?: number | null;
 }
 
 export interface PreparedItem {

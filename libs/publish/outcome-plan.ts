@@ -5,6 +5,7 @@ import type { MoveName } from '#libs/jobs/moves.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import { noObservation } from './confirm-plan.ts';
 import { mayHaveForgotten } from './intent.ts';
+import { failingSince, limitedTooLong, maxLimitedMs, noCredits, unreachable } from './patience.ts';
 import { itemsOfPost } from './tweet-draft.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -12,7 +13,6 @@ const minute = 60_000;
 const maxUnsentTries = 10;
 /** How long credits may be missing, or X out of reach, before a job is given up, unless the operator says otherwise. */
 export const usualGiveUpAfterMs = 60 * minute;
-const maxLimitedMs = 26 * 60 * minute;
 const maxReplyTries = 5;
 
 /** A move of the record, with what it checks and writes. */
@@ -83,18 +83,6 @@ const reconnectNeeded: JobError = {
   code: 'reconnect_needed',
   detail: 'X no longer accepts the sign-in of this account. Connect it again, then post again.',
 };
-export const noCredits: JobError = {
-  code: 'x_credits_depleted',
-  detail: 'The X app has had no credits for a long time. Its operator has to add credits at X.',
-};
-const limitedTooLong: JobError = {
-  code: 'x_limited',
-  detail: 'X has limited this account for more than a day.',
-};
-export const unreachable: JobError = {
-  code: 'x_unavailable',
-  detail: 'X could not be reached for a long time. Nothing was sent.',
-};
 
 const threadBroken: JobError = {
   code: 'x_unavailable',
@@ -133,10 +121,10 @@ function planNotSent(
   { now, random, giveUpAfterMs = usualGiveUpAfterMs }: OutcomeContext,
 ): PlannedMove {
   const failures = job.failures + 1;
-  const failingSince = job.failingSince ?? now;
-  if (failures > maxUnsentTries || now - failingSince > giveUpAfterMs) return rejected(job, unreachable);
+  const since = failingSince(job, 'x_down', now);
+  if (failures > maxUnsentTries || now - since > giveUpAfterMs) return rejected(job, unreachable);
   const notBefore = now + backOff(failures, random);
-  return notCreated(job, { failures, failingSince, notBefore, waitReason: 'x_down' });
+  return notCreated(job, { failures, failingSince: since, notBefore, waitReason: 'x_down' });
 }
 
 /** A limit or missing credits: not this post's fault, so nothing is counted but the time. */
@@ -145,9 +133,10 @@ function planWait(
   { now, opensAt }: OutcomeContext,
   wait: { reason: WaitReason; mostMs: number; error: JobError },
 ): PlannedMove {
-  const failingSince = job.failingSince ?? now;
-  if (now - failingSince > wait.mostMs) return rejected(job, wait.error);
-  return notCreated(job, { failingSince, notBefore: opensAt ?? now + 1000, waitReason: wait.reason });
+  const since = failingSince(job, wait.reason, now);
+  if (now - since > wait.mostMs) return rejected(job, wait.error);
+  const notBefore = opensAt ?? now + 1000;
+  return notCreated(job, { failingSince: since, notBefore, waitReason: wait.reason });
 }
 
 function planRejected(
@@ -180,6 +169,7 @@ export function uploadAgain(job: Job, indexes: readonly number[]): NonNullable<J
       upload: null,
       reuploads: item.reuploads + 1,
       failures: 0,
+      failingSince: null,
     };
     return [[index, { item: again, step: again.prepared ? 'prepared' : 'new' }] as const];
   });

@@ -112,7 +112,7 @@ async function carryOn(deps: PublishDeps, job: Job, run: ItemRun, source: MediaS
     const early = placed && job.media.length === 1 && (job.publishAt ?? 0) - uploadAheadMs <= now;
     const done = await prepareItem(deps, run, { source, early });
     const saved = await run.save(
-      { ...done, stage: 'waiting', progress: 0, failures: 0 },
+      { ...done, stage: 'waiting', progress: 0, failures: 0, failingSince: null },
       { step: 'prepared', passed: true, goesOn: true },
     );
     allPrepared = saved.prepared;

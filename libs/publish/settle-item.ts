@@ -1,15 +1,13 @@
-import type { Job } from '#libs/jobs/job.ts';
+import type { Job, WaitReason } from '#libs/jobs/job.ts';
 import { type ProblemCode, ProblemError } from '#libs/problem/problem.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
 import { backOff } from './outcome-plan.ts';
+import { failingSince, limitedTooLong, maxLimitedMs, noCredits, unreachable } from './patience.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import type { ItemRun } from './run-item.ts';
 import { GateClosedError } from './x-call.ts';
 
-/** At one place, as many as a post gets that cannot be sent: some eight minutes in all. */
-const maxFailures = 10;
 const storageRetryMs = 5000;
-const mostCreditsFailures = 60;
 const smallestSegmentBytes = 64 * 1024;
 
 /** From errors around a media item to what happens to it and its job: nothing was sent yet, so failing is safe. */
@@ -21,11 +19,10 @@ export async function settleItem(
 ): Promise<RunResult> {
   const now = (deps.now ?? Date.now)();
   if (error instanceof GateClosedError)
-    return await wait(now + error.waitMs, error.reason, run.item.failures);
+    return await waitWhile(error.reason, now + error.waitMs, run.item.failures);
   if (error instanceof ProblemError) return await settleProblem(error);
   if (error instanceof XAnswerError) return await settleAnswer(error);
-  if (error instanceof XUnreachableError)
-    return await tryAgain('x_down', 'x_unavailable', 'X could not be reached. Nothing was posted.');
+  if (error instanceof XUnreachableError) return await tryAgain();
   deps.report({
     jobId: job.id,
     level: 'error',
@@ -36,7 +33,7 @@ export async function settleItem(
 
   async function settleProblem(problem: ProblemError): Promise<RunResult> {
     if (problem.code === 'storage_full')
-      return await wait(now + storageRetryMs, 'storage', run.item.failures);
+      return await waitWhile('storage', now + storageRetryMs, run.item.failures);
     return await fail(problem.code, problem.detail);
   }
 
@@ -44,19 +41,10 @@ export async function settleItem(
     const { status } = answer;
     if (status === 429 || status === 402) {
       const passage = await deps.gate.peek(job.accountId, status === 402 ? 'finalize' : 'append');
-      if (run.item.failures > mostCreditsFailures)
-        return await fail(
-          'x_credits_depleted',
-          'The X app has no credits. Its operator has to add credits at X.',
-        );
-      return await wait(
-        now + (passage.open ? backOff(1) : passage.waitMs),
-        status === 402 ? 'credits' : 'limit',
-        run.item.failures + 1,
-      );
+      const waitMs = passage.open ? backOff(1) : passage.waitMs;
+      return await waitWhile(status === 402 ? 'credits' : 'limit', now + waitMs, run.item.failures);
     }
-    if (status === 408 || status >= 500)
-      return await tryAgain('x_down', 'x_unavailable', 'X does not take the media at the moment.');
+    if (status === 408 || status >= 500) return await tryAgain();
     if (status === 413 || status === 431) return await smallerSegments(answer);
     if (status === 401)
       return await fail(
@@ -106,17 +94,23 @@ export async function settleItem(
     return now + 1000;
   }
 
-  async function tryAgain(reason: 'x_down', code: ProblemCode, detail: string): Promise<RunResult> {
-    if (run.item.failures + 1 >= maxFailures) return await fail(code, detail);
-    return await wait(now + backOff(run.item.failures + 1), reason, run.item.failures + 1);
+  async function tryAgain(): Promise<RunResult> {
+    const failures = run.item.failures + 1;
+    return await waitWhile('x_down', now + backOff(failures), failures);
   }
 
-  async function wait(
-    until: number,
-    waitReason: NonNullable<Job['waitReason']>,
-    failures: number,
-  ): Promise<RunResult> {
-    await run.save({ notBefore: until, waitReason, failures }, { passed: true });
+  /** Waits as the post itself would, and no longer. */
+  async function waitWhile(waitReason: WaitReason, until: number, failures: number): Promise<RunResult> {
+    const since = failingSince(run.item, waitReason, now);
+    const waitedMs = now - since;
+    if (waitReason === 'limit' && waitedMs > maxLimitedMs)
+      return await fail(limitedTooLong.code, limitedTooLong.detail);
+    if (waitReason === 'credits' && waitedMs > deps.policy.giveUpAfterMs)
+      return await fail(noCredits.code, noCredits.detail);
+    if (waitReason === 'x_down' && waitedMs > deps.policy.giveUpAfterMs)
+      return await fail(unreachable.code, unreachable.detail);
+    const failing = waitReason === 'storage' ? {} : { failingSince: since };
+    await run.save({ notBefore: until, waitReason, failures, ...failing }, { passed: true });
     return until;
   }
 

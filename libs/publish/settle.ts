@@ -1,7 +1,8 @@
 import type { Job, JobError } from '#libs/jobs/job.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
-import { backOff, noCredits, unreachable } from './outcome-plan.ts';
+import { backOff } from './outcome-plan.ts';
+import { failingSince, noCredits, unreachable } from './patience.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import { GateClosedError } from './x-call.ts';
 
@@ -13,20 +14,21 @@ import { GateClosedError } from './x-call.ts';
 export async function settle(deps: PublishDeps, job: Job, owner: string, error: unknown): Promise<RunResult> {
   const now = (deps.now ?? Date.now)();
   if (error instanceof GateClosedError) {
-    const failingSince = job.failingSince ?? now;
-    const overdue = now - failingSince > deps.policy.giveUpAfterMs;
+    const since = failingSince(job, error.reason, now);
+    const overdue = now - since > deps.policy.giveUpAfterMs;
     if (overdue && error.reason === 'credits') return await fail(noCredits);
     if (overdue && error.reason === 'x_down') return await fail(unreachable);
-    await waitUntil(error.until, { waitReason: error.reason, failingSince });
+    await waitUntil(error.until, { waitReason: error.reason, failingSince: since });
     // The entry wakes by our clock, which may differ from that of the record.
     return now + error.waitMs;
   }
   if (error instanceof ProblemError) return await fail({ code: error.code, detail: error.detail });
   if (error instanceof XAnswerError || error instanceof XUnreachableError) {
-    const failingSince = job.failingSince ?? now;
+    const since = failingSince(job, 'x_down', now);
     const failures = job.failures + 1;
-    if (now - failingSince > deps.policy.giveUpAfterMs) return await fail(unreachable);
-    return await waitUntil(now + backOff(failures), { waitReason: 'x_down', failures, failingSince });
+    if (now - since > deps.policy.giveUpAfterMs) return await fail(unreachable);
+    const patch = { waitReason: 'x_down', failures, failingSince: since };
+    return await waitUntil(now + backOff(failures), patch);
   }
   deps.report({ jobId: job.id, level: 'error', message: 'A bug, or this server is in trouble', error });
   // Thrown on, the entry fails in the queue; the sweeper brings the job back, and its starts are counted.

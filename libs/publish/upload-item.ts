@@ -103,8 +103,8 @@ async function sendSegments(
   } finally {
     await progress.done();
     // An upload that gets on may take a hundred failures: only those at one and the same place count together.
-    const failures = reached.nextSegment > begun.nextSegment ? 0 : run.item.failures;
-    await run.save({ stage: 'uploading', upload: reached, failures });
+    const anew = reached.nextSegment > begun.nextSegment ? { failures: 0, failingSince: null } : {};
+    await run.save({ stage: 'uploading', upload: reached, ...anew });
   }
 }
 
@@ -128,7 +128,13 @@ async function judgeStatus(deps: PublishDeps, run: ItemRun, status: XMediaStatus
         'X did not finish processing the media within ten minutes.',
       );
     await run.save(
-      { stage: 'x_processing', progress: processing.progressPercent ?? 0, upload, failures: 0 },
+      {
+        stage: 'x_processing',
+        progress: processing.progressPercent ?? 0,
+        upload,
+        failures: 0,
+        failingSince: null,
+      },
       { passed: true },
     );
     // X usually says when to ask again; bounded, so that neither a 0 nor an hour does harm.

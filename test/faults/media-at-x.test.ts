@@ -1,12 +1,29 @@
 import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { answer, dropWhileReading, dropWithoutActing, tooLarge } from '#apps/x-simulator/fault.ts';
+import {
+  answer,
+  dropWhileReading,
+  dropWithoutActing,
+  outOfCredits,
+  tooLarge,
+} from '#apps/x-simulator/fault.ts';
 import type { RequestRecord } from '#apps/x-simulator/requests.ts';
 import type { MediaItem } from '#libs/jobs/job.ts';
 import { noise } from '#libs/media/test-pictures.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
-import { append, ask, create, initialize, onePicture, type Rig, settled, startRig, until } from './rig.ts';
+import {
+  append,
+  ask,
+  create,
+  finalize,
+  initialize,
+  onePicture,
+  type Rig,
+  settled,
+  startRig,
+  until,
+} from './rig.ts';
 
 const picture = noise(1100, 900).png().toBuffer();
 
@@ -48,6 +65,25 @@ describe.concurrent('X fails now and then all through a long upload', () => {
     const asked = await ask(session, { media_url: rig.mediaHost.url('/noise.png') });
     expect(await settled(rig, asked)).toMatchObject({ status: 'published' });
     expect(faults.pending).toHaveLength(1);
+  });
+});
+
+describe.concurrent('X does not take the media', () => {
+  it.each([
+    ['because it is in trouble', answer(503), 'x_unavailable', /could not be reached/],
+    ['because it wants to be paid', outOfCredits(), 'x_credits_depleted', /credits/],
+  ])('%s: the post waits as one without media would, and fails in the end', async (_, fault, code, word) => {
+    await using rig = await startRig({ workers: 1, environment: { GIVE_UP_AFTER_MS: '5000' } });
+    const session = await rig.account();
+    rig.mediaHost.files.set('/small.png', await onePicture());
+    rig.simulator.faults.always(finalize, fault);
+    const asked = await ask(session, { media_url: rig.mediaHost.url('/small.png') });
+    await until(rig, asked, (job) => job.status === 'waiting');
+    await anHourLater(rig, asked.jobId);
+    const job = await settled(rig, asked);
+    expect(job).toMatchObject({ status: 'failed', error: { code, detail: expect.stringMatching(word) } });
+    expect(rig.requests(session, finalize).length).toBeGreaterThan(1);
+    expect(rig.requests(session, create)).toHaveLength(0);
   });
 });
 
@@ -117,4 +153,16 @@ async function elevenMinutesLater(rig: Rig, jobId: string): Promise<void> {
   if (!item.upload) throw new Error('nothing is uploaded');
   const upload = { ...item.upload, processingSince: (item.upload.processingSince ?? 0) - 660_000 };
   await redis.hset(`job:${jobId}`, 'item:0', JSON.stringify({ ...item, upload }));
+}
+
+/** As if the item had waited that long. */
+async function anHourLater(rig: Rig, jobId: string): Promise<void> {
+  await using redis = await connectRedis(rig.redis.url, 'wait');
+  await redis.del('gate:app:credits');
+  const item: MediaItem = JSON.parse((await redis.hget(`job:${jobId}`, 'item:0')) ?? '{}');
+  const waited = { ...item, failingSince: (item.failingSince ?? 0) - 3_700_000, notBefore: null };
+  await redis.hset(`job:${jobId}`, 'item:0', JSON.stringify(waited));
+  for (const entry of await redis.zrange('bull:media:delayed', '0', '-1'))
+    await redis.zadd('bull:media:delayed', 'XX', '0', entry);
+  await redis.zadd('jobs:open', 'XX', '0', jobId);
 }
