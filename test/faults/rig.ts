@@ -142,8 +142,11 @@ export async function until(
   { session, jobId }: Asked,
   fits: (job: JobView) => boolean,
 ): Promise<JobView> {
-  const answer = await fetch(`${rig.url}/jobs/${jobId}/events`, {
-    headers: { authorization: `Bearer ${session.accessToken}` },
+  const answer = await patiently(async () => {
+    const headers = { authorization: `Bearer ${session.accessToken}` };
+    const events = await fetch(`${rig.url}/jobs/${jobId}/events`, { headers });
+    if (!events.ok) throw new Error(`no events: ${events.status} ${await events.text()}`);
+    return events;
   });
   let text = '';
   let last: JobView | null = null;
