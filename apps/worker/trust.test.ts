@@ -1,0 +1,31 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, vi } from 'vitest';
+import { createJobStore } from '#libs/jobs/job-store.ts';
+import { createLog } from '#libs/log/log.ts';
+import { connectRedis } from '#libs/redis/connect.ts';
+import { createSealer } from '#libs/sealing/sealing.ts';
+import { startRedisRelay } from '../../test/redis-relay.ts';
+import { startRedisServer } from '../../test/redis-server.ts';
+import { watchTrust } from './trust.ts';
+
+it('Redis is not trusted from the moment its connection breaks until it has been looked at again', async () => {
+  await using stack = new AsyncDisposableStack();
+  const dataDir = await mkdtemp(join(tmpdir(), 'post-to-x-trust-'));
+  stack.defer(() => rm(dataDir, { recursive: true, force: true }));
+  const server = stack.use(await startRedisServer());
+  const relay = stack.use(await startRedisRelay(server.port));
+  const redis = stack.use(await connectRedis(relay.url, 'wait'));
+  const jobs = createJobStore({ redis, sealer: createSealer([{ kid: 'k', key: Buffer.alloc(32) }]) });
+  const told: string[] = [];
+  const counts = { add: (what: string) => void told.push(what) };
+  const log = createLog('test', 'silent');
+  const trust = stack.use(await watchTrust({ redis, jobs, dataDir, counts, log }));
+  expect(trust.holds()).toBe(true);
+  relay.cut();
+  await vi.waitFor(() => expect(trust.holds()).toBe(false), { timeout: 5000 });
+  relay.mend();
+  await vi.waitFor(() => expect(trust.holds()).toBe(true), { timeout: 10_000 });
+  expect(told).toEqual([]);
+});
