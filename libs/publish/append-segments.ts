@@ -1,9 +1,13 @@
 import type { UploadState } from '#libs/jobs/job.ts';
+import { takeInLots } from './gate-lots.ts';
 import { createLaneCount } from './lane-count.ts';
 import type { PublishDeps } from './publisher.ts';
 import { createSegmentOrder } from './segment-order.ts';
 import type { SegmentSource } from './segment-source.ts';
 import { callX } from './x-call.ts';
+
+/** Calls that are asked for at a time; a worker that dies takes what it did not use with it until X's next window. */
+const mostAskedFor = 8;
 
 interface Appending {
   readonly source: SegmentSource;
@@ -30,12 +34,15 @@ export async function appendSegments(
   const order = createSegmentOrder(upload.nextSegment);
   const laneCount = createLaneCount(segmentBytes);
   const reached = (): UploadState => ({ ...upload, nextSegment: order.lowest() });
+  const { accountId } = about;
+  const most = Math.max(1, Math.min(mostAskedFor, count - upload.nextSegment));
+  await using gate = takeInLots(deps.gate, { accountId, endpoint: 'append', most });
   const append = async (index: number) => {
     const start = index * segmentBytes;
     using segment = await source.read(start, Math.min(start + segmentBytes, totalBytes), about.signal);
     const { bytes } = segment;
     const startedAt = performance.now();
-    await callX(deps, { ...about, endpoint: 'append' }, (call) =>
+    await callX({ ...deps, gate }, { ...about, endpoint: 'append' }, (call) =>
       deps.x.appendSegment(mediaId, index, bytes, call),
     );
     laneCount.took(performance.now() - startedAt);
