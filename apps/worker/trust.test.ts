@@ -23,6 +23,7 @@ it('Redis is not trusted from the moment its connection breaks until it has been
   const log = createLog('test', 'silent');
   const trust = stack.use(await watchTrust({ redis, jobs, dataDir, counts, log }));
   expect(trust.holds()).toBe(true);
+  stack.defer(() => relay.mend());
   relay.cut();
   await vi.waitFor(() => expect(trust.holds()).toBe(false), { timeout: 5000 });
   relay.mend();
