@@ -104,7 +104,7 @@ it.each([
           if (onTheirWay === 0) continue;
           onTheirWay -= 1;
           if (move.kind === 'putBack') {
-            await gate().putBack('7', 'create_tweet');
+            await gate().putBack('7', 'create_tweet', []);
             if (spec.probe && now() < spec.probe.until) spec.probe = null;
           } else if (move.kind === 'yes') {
             await learn(201);

@@ -1,5 +1,5 @@
 import type { XEndpoint, XExchange } from '#libs/x-api/x-api.ts';
-import type { Gate, Passage } from './gate.ts';
+import type { Gate, Passage, Ticket } from './gate.ts';
 
 /** What a caller of X needs of a gate. */
 export type GateOfCalls = Pick<Gate, 'take' | 'putBack' | 'learn'>;
@@ -20,13 +20,14 @@ interface Lots {
  */
 export function takeInLots(gate: Gate, { accountId, endpoint, most }: Lots): GateOfCalls & AsyncDisposable {
   let held = 0;
+  let ticket: Ticket = [];
   let heldUntil = 0;
   let asking: Promise<Passage> | null = null;
 
   async function giveUp(): Promise<void> {
     const calls = held;
     held = 0;
-    if (calls > 0) await gate.putBack(accountId, endpoint, calls);
+    if (calls > 0) await gate.putBack(accountId, endpoint, ticket, calls);
   }
 
   async function ask(): Promise<Passage> {
@@ -34,8 +35,9 @@ export function takeInLots(gate: Gate, { accountId, endpoint, most }: Lots): Gat
     const passage = await gate.takeSome(accountId, endpoint, most);
     if (!passage.open) return passage;
     held = passage.calls;
+    ticket = passage.ticket;
     heldUntil = performance.now() + keptMs;
-    return { open: true };
+    return passage;
   }
 
   const isOurs = (account: string, name: XEndpoint) => account === accountId && name === endpoint;
@@ -50,11 +52,9 @@ export function takeInLots(gate: Gate, { accountId, endpoint, most }: Lots): Gat
         if (!passage.open) return passage;
       }
       held -= 1;
-      return { open: true };
+      return { open: true, ticket };
     },
-    async putBack(account, name, calls = 1) {
-      await gate.putBack(account, name, calls);
-    },
+    putBack: gate.putBack,
     async learn(account: string, exchange: XExchange) {
       const { status } = exchange;
       // A refusal concerns those that were let through before it as well.

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
 import { startRedisServer } from '../../test/redis-server.ts';
-import { createGate, type Gate } from './gate.ts';
+import { createGate, type Gate, type Ticket } from './gate.ts';
 import { createClock, StrictX, type XAnswer, type XHabits, type XWindow } from './gate.world.ts';
 
 /** More of them with GATE_RUNS=2000. */
@@ -36,6 +36,8 @@ type Step =
   | { readonly kind: 'ask'; readonly worker: number; readonly account: Account }
   /** Of the calls on their way, or the answers, the one at this place: it arrives, is learned, given back, lost. */
   | { readonly kind: 'arrive' | 'learn' | 'putBack' | 'die'; readonly at: number }
+  /** Several calls are asked for at once. */
+  | { readonly kind: 'lot'; readonly worker: number; readonly account: Account; readonly most: number }
   | { readonly kind: 'whole'; readonly worker: number; readonly account: Account }
   | { readonly kind: 'pass'; readonly ms: number }
   | { readonly kind: 'elsewhere'; readonly account: Account; readonly calls: number }
@@ -58,6 +60,8 @@ const usual: fc.WeightedArbitrary<Step>[] = [
     }),
   },
 ];
+const most = fc.integer({ min: 2, max: 5 });
+usual.push({ weight: 2, arbitrary: fc.record({ kind: fc.constant('lot' as const), worker, account, most }) });
 const unusual: fc.WeightedArbitrary<Step>[] = [
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('die' as const), at }) },
   {
@@ -103,6 +107,7 @@ interface Call {
   readonly account: Account;
   readonly worker: number;
   readonly knew: readonly XWindow[];
+  readonly ticket: Ticket;
 }
 
 /** Three processes that share the gates of two accounts, each with a clock of its own, and an X that is strict. */
@@ -127,11 +132,13 @@ async function createWorld(habits: XHabits) {
     calls,
     answers,
     pass,
-    async ask(index: number, name: Account) {
-      const passage = await as(index, (gate) => gate.take(name, 'create_tweet'));
+    async ask(index: number, name: Account, wanted = 1) {
+      const passage = await as(index, (gate) => gate.takeSome(name, 'create_tweet', wanted));
       if (passage.open) {
+        expect(passage.calls).toSatisfy((count: number) => count >= 1 && count <= wanted);
         const knew = x.windowsOf(name).filter((window) => window.isTold);
-        calls.push({ account: name, worker: index, knew });
+        for (let count = 0; count < passage.calls; count++)
+          calls.push({ account: name, worker: index, knew, ticket: passage.ticket });
       } else {
         expect(passage.waitMs).toBe(passage.until - now());
         expect(passage.waitMs).toSatisfy((ms: number) => ms > 0 && ms <= day + minute);
@@ -152,7 +159,7 @@ async function createWorld(habits: XHabits) {
     },
     async putBack(index: number) {
       const [call] = calls.splice(index, 1);
-      if (call) await as(call.worker, (gate) => gate.putBack(call.account, 'create_tweet'));
+      if (call) await as(call.worker, (gate) => gate.putBack(call.account, 'create_tweet', call.ticket));
     },
     die(index: number) {
       const [call] = calls.splice(index, 1);
@@ -169,6 +176,8 @@ async function createWorld(habits: XHabits) {
       switch (step.kind) {
         case 'ask':
           return void (await world.ask(step.worker, step.account));
+        case 'lot':
+          return void (await world.ask(step.worker, step.account, step.most));
         case 'whole':
           return void (await world.whole(step.worker, step.account));
         case 'arrive':

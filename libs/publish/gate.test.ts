@@ -51,8 +51,8 @@ describe('a gate', () => {
       until: about(resetAt),
       reason: 'limit',
     });
-    expect(await gate().take('8', 'create_tweet')).toEqual({ open: true });
-    expect(await gate().take('7', 'append')).toEqual({ open: true });
+    expect(await gate().take('8', 'create_tweet')).toMatchObject({ open: true });
+    expect(await gate().take('7', 'append')).toMatchObject({ open: true });
   });
 
   it('takes the reset by the clock of X', async () => {
@@ -100,7 +100,7 @@ describe('a gate', () => {
     const passages = await Promise.all(Array.from({ length: 20 }, () => gate().take('7', 'create_tweet')));
     expect(passages.filter(({ open }) => open)).toHaveLength(1);
     await gate().learn('7', exchange({ rateLimits: [limit(99, Date.now() + 60_000)] }));
-    expect(await gate().take('7', 'create_tweet')).toEqual({ open: true });
+    expect(await gate().take('7', 'create_tweet')).toMatchObject({ open: true });
   });
 
   it('counts what is left for all workers together', async () => {
@@ -114,7 +114,7 @@ describe('a gate', () => {
     const resetAt = Date.now() + 60_000;
     await gate().learn('7', exchange({ rateLimits: [limit(1, resetAt)] }));
     await gate().learn('7', exchange({ rateLimits: [limit(5, resetAt)] }));
-    expect(await gate().take('7', 'create_tweet')).toEqual({ open: true });
+    expect(await gate().take('7', 'create_tweet')).toMatchObject({ open: true });
     expect(await gate().take('7', 'create_tweet')).toMatchObject({ open: false });
   });
 
@@ -126,28 +126,28 @@ describe('a gate', () => {
       exchange({ at: longAgo, date: longAgo, rateLimits: [limit(50, longAgo + 60_000)] }),
     );
     await gate().learn('7', exchange({ at: longAgo, status: 429, rateLimits: [limit(0, longAgo + 60_000)] }));
-    expect(await gate().take('7', 'create_tweet')).toEqual({ open: true });
+    expect(await gate().take('7', 'create_tweet')).toMatchObject({ open: true });
     expect(await gate().take('7', 'create_tweet')).toMatchObject({ open: false });
   });
 
   it('closes all billed calls of the app without credits, and no others', async () => {
     await gate().learn('7', exchange({ status: 402 }));
     expect(await gate().take('8', 'create_tweet')).toMatchObject({ open: false, reason: 'credits' });
-    expect(await gate().take('8', 'user_tweets')).toEqual({ open: true });
+    expect(await gate().take('8', 'user_tweets')).toMatchObject({ open: true });
     await letTimePass('gate:app:credits');
-    expect(await gate().take('8', 'create_tweet')).toEqual({ open: true });
+    expect(await gate().take('8', 'create_tweet')).toMatchObject({ open: true });
     expect(await gate().take('7', 'create_tweet')).toMatchObject({ open: false, reason: 'credits' });
     await gate().learn('8', exchange({}));
-    expect(await gate().take('7', 'create_tweet')).toEqual({ open: true });
+    expect(await gate().take('7', 'create_tweet')).toMatchObject({ open: true });
   });
 
   it('closes when X failed five times in a row, and any answer opens it', async () => {
     const fail = () => gate().learn('7', exchange({ status: 503 }));
     for (let count = 0; count < 4; count++) await fail();
-    expect(await gate().take('8', 'user_tweets')).toEqual({ open: true });
+    expect(await gate().take('8', 'user_tweets')).toMatchObject({ open: true });
     await gate().learn('7', exchange({ status: null }));
     expect(await gate().take('8', 'user_tweets')).toMatchObject({ open: false, reason: 'x_down' });
     await gate().learn('7', exchange({ status: 400 }));
-    expect(await gate().take('8', 'user_tweets')).toEqual({ open: true });
+    expect(await gate().take('8', 'user_tweets')).toMatchObject({ open: true });
   });
 });

@@ -17,7 +17,14 @@ export interface Closed {
   readonly waitMs: number;
   readonly reason: WaitReason;
 }
-export type Passage = { readonly open: true } | Closed;
+
+/** Which windows a call was counted in: whoever does not make it gives the ticket back. */
+export type Ticket = readonly number[];
+export interface Open {
+  readonly open: true;
+  readonly ticket: Ticket;
+}
+export type Passage = Open | Closed;
 
 /** X's limits as its answers tell them, shared by all workers: one gate per account and endpoint, one per app. */
 export type Gate = ReturnType<typeof createGate>;
@@ -37,7 +44,11 @@ function keysOf(accountId: string, endpoint: XEndpoint) {
 
 const askerOf = (accountId: string, endpoint: XEndpoint) => `${accountId}:${endpoint}`;
 
-const toPassage = (passage: Passage): Passage => (passage.open ? { open: true } : passage);
+const toPassage = (passage: Passage): Passage =>
+  passage.open ? { open: true, ticket: passage.ticket } : passage;
+/** Until when the window is in which each gate counted the call; 0: it counted none. */
+const toTicket = ([, ...counts]: readonly number[]): Ticket =>
+  counts.flatMap((left, index) => (index % 2 === 0 ? [left < 0 ? 0 : (counts[index + 1] ?? 0)] : []));
 const takeLua = scriptText('gate-take');
 
 export function createGate({ redis, random = Math.random }: { redis: Redis; random?: () => number }) {
@@ -59,7 +70,7 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
     if (index === 0) {
       const [, calls = 0, ...known] = rest;
       memory.asked(askerOf(accountId, endpoint), known);
-      return { open: true, calls } as const;
+      return { open: true, calls, ticket: toTicket(known) } as const;
     }
     const reason: WaitReason = index === 1 ? 'x_down' : index === 5 ? 'credits' : 'limit';
     // Jitter spreads those who wait for the same moment.
@@ -84,7 +95,7 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
       accountId: string,
       endpoint: XEndpoint,
       most: number,
-    ): Promise<{ readonly open: true; readonly calls: number } | Closed> {
+    ): Promise<(Open & { readonly calls: number }) | Closed> {
       return await ask(accountId, endpoint, 'take', most);
     },
 
@@ -100,8 +111,8 @@ export function createGate({ redis, random = Math.random }: { redis: Redis; rand
     },
 
     /** So many calls that were let through were not made after all: X has not seen them. */
-    async putBack(accountId: string, endpoint: XEndpoint, calls = 1): Promise<void> {
-      await putBackScript(keysOf(accountId, endpoint), [calls, askerOf(accountId, endpoint)]);
+    async putBack(accountId: string, endpoint: XEndpoint, ticket: Ticket, calls = 1): Promise<void> {
+      await putBackScript(keysOf(accountId, endpoint), [calls, askerOf(accountId, endpoint), ...ticket]);
     },
 
     /** Learns from an answer of X, or from its absence. */

@@ -54,7 +54,9 @@ export async function sendTweet(
   const passage = answer === null ? null : gate.judge(answer);
   if (passage?.open === false) throw toError(passage);
   if (!begun?.done) return { verdict: null, refused: begun?.reason };
-  const putBack = () => deps.gate.putBack(job.accountId, 'create_tweet').catch(() => {});
+  const putBack = async () => {
+    if (passage) await deps.gate.putBack(job.accountId, 'create_tweet', passage.ticket).catch(() => {});
+  };
   const attempt = { ...job, attemptId, intentAt: begun.at, fence: job.fence + 1 };
   if (performance.now() - issuedAt >= sendDeadlineMs || !run.mayAct()) {
     await recordOutcome(deps, attempt, order, { kind: 'not_sent' });

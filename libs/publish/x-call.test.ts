@@ -72,7 +72,7 @@ it('a call that was broken off from here says nothing about X', async () => {
     stop.abort(new Error('the worker stops'));
     await expect(calling).rejects.toThrow('the worker stops');
   }
-  expect(await createGate({ redis }).take('7', 'media_status')).toEqual({ open: true });
+  expect(await createGate({ redis }).take('7', 'media_status')).toMatchObject({ open: true });
 });
 
 it('a call that did not leave is put back, one that X may have seen is not', async () => {

@@ -58,7 +58,7 @@ export async function callX<T>(
       return await run({ token: accessToken, signal, observe: (exchange) => exchanges.push(exchange) });
     } catch (error) {
       const made = exchanges.length > 0 && !(error instanceof XUnreachableError && !error.sent);
-      if (!made) await deps.gate.putBack(accountId, endpoint).catch(() => {});
+      if (!made) await deps.gate.putBack(accountId, endpoint, passage.ticket).catch(() => {});
       throw error;
     } finally {
       for (const exchange of exchanges) deps.calls.tell(jobId, exchange);
