@@ -54,7 +54,7 @@ export function describeFault({ hooks = {}, ...parts }: Fault): string {
 
 /** Answers this, and does nothing of what was asked. */
 export function answer(status: number, body?: unknown, headers: Record<string, string> = {}): Fault {
-  return { answer: { status, body, headers } };
+  return { answer: { status, body, headers }, acts: false };
 }
 
 /** Does what was asked, then answers this all the same. */
@@ -120,6 +120,7 @@ export function rateLimited(resetSeconds?: number): Fault {
       body,
       ...(resetSeconds === undefined ? {} : { rateLimitResetSeconds: resetSeconds }),
     },
+    acts: false,
   };
 }
 

@@ -140,6 +140,13 @@ test('faults name the nth request, all of them, or those that fit', async () => 
   expect((await other.post('/2/tweets', { text: 'x' })).status).toBe(201);
 });
 
+test('where two faults meet, a refusal of the later one is a refusal: nothing is done and then called refused', async () => {
+  simulator.faults.next(create, actThenAnswer(500));
+  simulator.faults.next(create, rateLimited());
+  expect((await post()).status).toBe(429);
+  expect(created()).toBe(0);
+});
+
 test('hooks run when a request was read, committed and half answered', async () => {
   const seen: unknown[] = [];
   const note = (point: 'read' | 'committed' | 'half-answered') =>
