@@ -16,13 +16,21 @@ interface ContainerOptions {
  * tests cannot tell. Signals go through the engine and arrive a moment later, in order. Wants an engine on this machine.
  * @throws Error with the last thing that the server said.
  */
-export async function startRedisContainer({
-  image,
-  dir,
-  port,
-  args = [],
-}: ContainerOptions): Promise<RedisProcess> {
-  const ownPort = port ?? (await freePort());
+export async function startRedisContainer(options: ContainerOptions): Promise<RedisProcess> {
+  if (options.port !== undefined) return await startOn(options.port, options);
+  for (let left = 4; ; left -= 1)
+    try {
+      return await startOn(await freePort(), options);
+    } catch (error) {
+      // A container takes a moment to listen: another test may have found the same port free meanwhile.
+      if (left === 0 || !/address already in use/i.test(String(error))) throw error;
+    }
+}
+
+async function startOn(
+  port: number,
+  { image, dir, args = [] }: Omit<ContainerOptions, 'port'>,
+): Promise<RedisProcess> {
   const said: string[] = [];
   const started = await new GenericContainer(image)
     .withEntrypoint(['redis-server'])
@@ -33,7 +41,7 @@ export async function startRedisContainer({
       '--bind',
       '127.0.0.1',
       '--port',
-      String(ownPort),
+      String(port),
       '--dir',
       '/data',
       ...durableSettings,
@@ -57,9 +65,9 @@ export async function startRedisContainer({
     signalled = signalled.then(() => container.kill({ signal })).catch(() => {});
   };
   return {
-    url: `redis://127.0.0.1:${ownPort}`,
+    url: `redis://127.0.0.1:${port}`,
     pid: state.Pid,
-    port: ownPort,
+    port,
     dir,
     ended,
     kill,
