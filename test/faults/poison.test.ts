@@ -69,7 +69,8 @@ async function poison({ rig, relay }: Place, trap: Trap, body: object) {
   return { session, asked, calmDown, last, [Symbol.asyncDispose]: () => sweeping.disposeAsync() };
 }
 
-describe.concurrent('a worker killed again and again at the same step', () => {
+// Each starts several workers, one after the other.
+describe.concurrent('a worker killed again and again at the same step', { timeout: 180_000 }, () => {
   const steps: [step: string, trap: Trap, picture?: boolean][] = [
     ['while it prepares', atRedis('"stage":"preparing"', 'reply')],
     ['before it writes the intent', atRedis('"to":"sending"', 'request'), false],

@@ -40,6 +40,8 @@ describe.concurrent('Redis is killed', () => {
     async (seconds) => {
       await using rig = await startRig({ workers: 1 });
       const session = await rig.account();
+      // What the machine needs for a post as it is now, busy with other things perhaps, is none of the outage's doing.
+      const usual = await timed(async () => await settled(rig, await ask(session)));
       await rig.killRedis();
       // Long enough for the pauses between attempts to connect to have grown to their limit.
       const over = pass(seconds * 1000);
@@ -50,17 +52,16 @@ describe.concurrent('Redis is killed', () => {
         expect(refused).toMatchObject({ status: 503, body: { code: 'unavailable' } });
         refusedAfter.push(performance.now() - begun);
       }
-      // The machine may be busy with other things for a moment, not all the time.
-      expect(refusedAfter.toSorted((a, b) => a - b)[2]).toBeLessThan(1000);
+      expect(refusedAfter.toSorted((a, b) => a - b)[2]).toBeLessThan(1000 + usual);
       expect((await fetch(`${rig.url}/readyz`)).status).toBe(503);
       await over;
       await rig.startRedisAgain();
       const backAt = performance.now();
       const asked = await ask(session);
-      expect(performance.now() - backAt).toBeLessThan(3000);
+      expect(performance.now() - backAt).toBeLessThan(3000 + usual);
       expect(await settled(rig, asked)).toMatchObject({ status: 'published' });
-      expect(performance.now() - backAt).toBeLessThan(5000);
-      expect(rig.tweetsOf(session)).toHaveLength(1);
+      expect(performance.now() - backAt).toBeLessThan(5000 + usual);
+      expect(rig.tweetsOf(session)).toHaveLength(2);
     },
     60_000,
   );
@@ -200,6 +201,13 @@ describe.concurrent('a Redis that may lose what it acknowledged', () => {
     expect((await session.request('POST', '/postTweet', { text: 'Not here' })).status).toBe(503);
   });
 });
+
+/** How long an act takes, ms. */
+async function timed(act: () => Promise<unknown>): Promise<number> {
+  const begun = performance.now();
+  await act();
+  return performance.now() - begun;
+}
 
 /** Root in a container is often not allowed to. */
 async function mayMount(): Promise<boolean> {

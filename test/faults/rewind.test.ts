@@ -26,7 +26,7 @@ async function copyOf(rig: Rig) {
   };
 }
 
-describe.concurrent('Redis goes back in time', () => {
+describe.concurrent('Redis goes back in time', { timeout: 180_000 }, () => {
   it('under a worker that goes on: to the acceptance, a fetch, an intent, an outcome, or before several posts', async () => {
     await using rig = await startRig();
     await using relay = await startRedisRelay(rig.redis.port);
@@ -52,7 +52,7 @@ describe.concurrent('Redis goes back in time', () => {
     for (const copy of copies.toReversed()) {
       await copy.restore();
       for (const one of asked) {
-        const job = await vi.waitFor(() => settled(rig, one), { timeout: 30_000, interval: 200 });
+        const job = await vi.waitFor(() => settled(rig, one), { timeout: 60_000, interval: 200 });
         expect(job).toMatchObject({ status: 'published' });
       }
     }
@@ -78,7 +78,7 @@ describe.concurrent('Redis goes back in time', () => {
     });
     expect((await session.request('POST', '/postTweet', { text: 'Not now' })).status).toBe(503);
     await using _after = await rig.worker();
-    const job = await vi.waitFor(() => settled(rig, asked), { timeout: 30_000, interval: 200 });
+    const job = await vi.waitFor(() => settled(rig, asked), { timeout: 60_000, interval: 200 });
     expect(job).toMatchObject({ status: 'published', tweet_id: rig.tweetsOf(session)[0]?.id });
     expect(rig.requests(session, create)).toHaveLength(1);
     await vi.waitFor(async () => expect((await fetch(`${rig.url}/readyz`)).status).toBe(200));
