@@ -8,6 +8,7 @@ import { startSimulator } from '#apps/x-simulator/simulator.ts';
 import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
 import { startGate } from '../../test/faults/tcp-gate.ts';
 import { startMediaHost } from '../../test/media-host.ts';
+import { withClock } from '../../test/other-clock.ts';
 import { startRedisRelay } from '../../test/redis-relay.ts';
 import { startRedisServer } from '../../test/redis-server.ts';
 import { startProcess, type TestProcess } from '../../test/system.ts';
@@ -156,13 +157,4 @@ export async function createWorld({ clocks }: WorldOptions) {
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
-}
-
-/** Makes a process believe that it is another time. */
-function withClock(offsetMs: number): Record<string, string> {
-  if (offsetMs === 0) return {};
-  const shift = `const real = Date.now; Date.now = () => real() + ${offsetMs};
-    globalThis.Date = new Proxy(Date, { construct: (Time, given, target) =>
-      Reflect.construct(Time, given.length > 0 ? given : [Time.now()], target) });`;
-  return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(shift)}` };
 }

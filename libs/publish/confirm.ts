@@ -74,7 +74,11 @@ async function decideAbsent(deps: PublishDeps, job: Job, order: Order, owner: st
     await deps.jobs.move(job.id, 'rejected', { ...about, patch: { error } });
     return null;
   };
-  switch (planAbsent(job, { resendPolicy: deps.policy.resendPolicy, now })) {
+  const plan = planAbsent(job, {
+    resendPolicy: deps.policy.resendPolicy,
+    now: await deps.jobs.clock(),
+  });
+  switch (plan) {
     case 'duplicate': {
       const detail =
         'X already has a post of this account with the same text. Change the text to post again.';

@@ -49,22 +49,26 @@ async function carryOn(deps: PublishDeps, claimed: Job, owner: string, run: RunC
             await deps.jobs.move(jobId, 'prepared', { checkAfterMs: 10_000 });
             break;
           }
-          const until = startsLater(job, now);
-          if (until !== null) return await sleep(deps, job, owner, until);
+          if (dueAt(job) > now) {
+            const waitMs = await timeUntilDue(deps, job);
+            if (waitMs > 0) return await sleep(deps, job, owner, waitMs);
+          }
           // Before anything else is decided: what is on X must not be called failed either.
           if (job.reconcile) {
             await lookFirst(deps, job, owner);
             break;
           }
-          const late = tooLate(job, now);
+          // Our clock may be ahead: that of Redis decides, and is asked only then.
+          const late = tooLate(job, now) && tooLate(job, await deps.jobs.clock());
           if (late) return await expire(deps, job, late);
           if (await mediaNeedsUpload(deps, job, order, owner, now)) return null;
           const sent = await sendTweet(deps, job, order, { ...run, owner, rejectedToken });
           rejectedToken = sent.rejectedToken;
           // Another post of the account goes first, and wakes this one when it is through.
-          if (sent.refused === 'turn') return await sleep(deps, job, owner, now + 2000);
+          if (sent.refused === 'turn') return await sleep(deps, job, owner, 2000);
           // Redis' clock differs from ours: its word on what is due, and on what is too late, counts.
-          if (sent.refused === 'due') return await sleep(deps, job, owner, now + 500);
+          if (sent.refused === 'due')
+            return await sleep(deps, job, owner, Math.max(50, await timeUntilDue(deps, job)));
           if (sent.refused === 'expired') return await expire(deps, job, missedExpiry);
           if (sent.verdict === null) return now + 500;
           if (sent.ended) return null;
@@ -113,9 +117,9 @@ async function lookFirst(deps: PublishDeps, job: Job, owner: string): Promise<vo
   await deps.jobs.move(job.id, name, facts);
 }
 
-async function sleep(deps: PublishDeps, job: Job, owner: string, until: number): Promise<RunResult> {
-  await deps.jobs.move(job.id, 'note', { owner, patch: { starts: 0 }, checkAt: until + 5000 });
-  return until;
+async function sleep(deps: PublishDeps, job: Job, owner: string, waitMs: number): Promise<RunResult> {
+  await deps.jobs.move(job.id, 'note', { owner, patch: { starts: 0 }, checkAfterMs: waitMs + 5000 });
+  return (deps.now ?? Date.now)() + waitMs;
 }
 
 async function endPoison(deps: PublishDeps, job: Job, owner: string): Promise<RunResult> {
@@ -139,9 +143,11 @@ async function endPoison(deps: PublishDeps, job: Job, owner: string): Promise<Ru
   return null;
 }
 
-function startsLater(job: Job, now: number): number | null {
-  const until = Math.max(job.notBefore ?? 0, job.publishAt ?? 0);
-  return until > now ? until : null;
+const dueAt = (job: Job): number => Math.max(job.notBefore ?? 0, job.publishAt ?? 0);
+
+/** By Redis' clock, as all times of a record are: ours may be ahead or behind. */
+async function timeUntilDue(deps: PublishDeps, job: Job): Promise<number> {
+  return dueAt(job) - (await deps.jobs.clock());
 }
 
 const missedExpiry = 'It could not be sent before its expires_at.';
