@@ -1,18 +1,20 @@
 import { type Agent, type Dispatcher, errors, request } from 'undici';
 import { ProblemError } from '#libs/problem/problem.ts';
+import { header, redirectOf, retryAfterMs, statedLength } from './answer-headers.ts';
 import { NotConnectedError, type Timeouts } from './guarded-agent.ts';
 import { type HostRules, parseMediaUrl } from './media-url.ts';
 
 const maxRedirects = 3;
-const maxRetryAfterMs = 5_000;
 
 /** A successful answer whose body has not been read yet. */
 export interface Answer {
   /** What the host stated; null when it did not. */
   readonly totalBytes: number | null;
   readonly contentType: string | null;
-  /** The body, piece by piece: ends with `media_too_large` at the first byte too many. To be read or left at once. */
+  /** The body, piece by piece: ends with `media_too_large` at the first byte too many. */
   readonly body: AsyncIterable<Uint8Array>;
+  /** Gives the connection up if the body was not read, or not to its end: to be called in any case. */
+  leave(): void;
 }
 
 /** Another try may help; `problem` is what to say when there is none left. */
@@ -63,21 +65,40 @@ async function send(
 ): Promise<Dispatcher.ResponseData> {
   const slow = new AbortController();
   const timer = setTimeout(() => slow.abort(hostStopped()), hopTimeoutMs);
+  const stop = AbortSignal.any([signal, slow.signal]);
   try {
     // A fixed set of headers: no cookie, no authorization, nothing of an earlier hop. Identity, because what is
     // counted and hashed must be what is uploaded.
-    return await request(url, {
+    const answering = request(url, {
       dispatcher: agent,
       method: 'GET',
       headers: { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'post-to-x' },
-      signal: AbortSignal.any([signal, slow.signal]),
+      signal: stop,
     });
+    return await unlessStopped(answering, stop);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     if (error instanceof NotConnectedError) throw notUsable(hop, error);
     throw slow.signal.aborted ? slow.signal.reason : brokenOff(error);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+type Answering = Promise<Dispatcher.ResponseData>;
+
+/** undici does not hear a signal while a request waits for a free connection: whatever comes after it is left. */
+async function unlessStopped(answering: Answering, stop: AbortSignal): Answering {
+  const stopped = Promise.withResolvers<never>();
+  const giveUp = () => {
+    stopped.reject(stop.reason);
+    answering.then(discard, () => {});
+  };
+  stop.addEventListener('abort', giveUp, { once: true });
+  try {
+    return await Promise.race([answering, stopped.promise]);
+  } finally {
+    stop.removeEventListener('abort', giveUp);
   }
 }
 
@@ -91,6 +112,7 @@ function readAnswer(response: Dispatcher.ResponseData, maxBytes: number, signal:
     totalBytes: statedLength(response),
     contentType: header(response, 'content-type'),
     body: readBody(response, maxBytes, signal),
+    leave: () => discard(response),
   };
 }
 
@@ -169,25 +191,6 @@ function tooLarge(maxBytes: number): ProblemError {
   const megabytes = Math.floor(maxBytes / 1024 / 1024);
   const limit = megabytes > 0 ? `${megabytes} MB` : `${maxBytes} bytes`;
   return new ProblemError('media_too_large', `The file is larger than ${limit}. Send a smaller one.`);
-}
-
-function redirectOf(response: Dispatcher.ResponseData): string | null {
-  return [301, 302, 303, 307, 308].includes(response.statusCode) ? header(response, 'location') : null;
-}
-
-function header(response: Dispatcher.ResponseData, name: string): string | null {
-  const value = response.headers[name];
-  return Array.isArray(value) ? value.join(', ') : (value ?? null);
-}
-
-function statedLength(response: Dispatcher.ResponseData): number | null {
-  const length = Number(header(response, 'content-length') ?? Number.NaN);
-  return Number.isSafeInteger(length) && length >= 0 ? length : null;
-}
-
-function retryAfterMs(response: Dispatcher.ResponseData): number {
-  const seconds = Number(header(response, 'retry-after') ?? 0);
-  return Number.isFinite(seconds) ? Math.min(maxRetryAfterMs, Math.max(0, seconds * 1000)) : 0;
 }
 
 function discard(response: Dispatcher.ResponseData): void {

@@ -1,9 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { ProblemError } from '#libs/problem/problem.ts';
 import { createMediaStore } from './media-store.ts';
 import { drip, mebibyte, patient, setUp } from './test-download.ts';
 
@@ -159,6 +161,40 @@ describe('fetch', () => {
       code: 'storage_full',
     });
     expect(existsSync(t.file)).toBe(false);
+  });
+
+  it('leaves no connection behind where there is no room, however often it is tried', async () => {
+    const body = Buffer.alloc(1024 * 1024);
+    await using t = await setUp((_request, response) => response.end(body));
+    const full = { grow: () => Promise.reject(new ProblemError('storage_full', 'Full.')), wrote: () => {} };
+    for (let turn = 0; turn < 10; turn++)
+      await expect(
+        t.fetcher.fetch(t.host.url, { file: t.file, ...patient, room: full }),
+      ).rejects.toMatchObject({
+        code: 'storage_full',
+      });
+    const fetched = await t.fetcher.fetch(t.host.url, { file: t.file, ...patient });
+    expect(fetched.bytes).toBe(body.length);
+  });
+
+  it('gives up when told to also while it waits for a connection', async () => {
+    let begun = 0;
+    const all = Promise.withResolvers<void>();
+    const host = (_request: unknown, response: ServerResponse) => {
+      response.write('x');
+      begun += 1;
+      if (begun === 8) all.resolve();
+    };
+    await using t = await setUp(host, { concurrency: { overall: 16, perHost: 16 } });
+    const stop = new AbortController();
+    const fetching = Array.from({ length: 12 }, (_, index) =>
+      t.fetcher.fetch(t.host.url, { file: `${t.file}${index}`, ...patient, signal: stop.signal }),
+    );
+    await all.promise;
+    const reason = new Error('canceled');
+    stop.abort(reason);
+    const ends = await Promise.allSettled(fetching);
+    expect(ends).toEqual(ends.map(() => ({ status: 'rejected', reason })));
   });
 
   it('downloads no more than so many at a time from one host', async () => {

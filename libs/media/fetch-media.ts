@@ -115,7 +115,7 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
     for (let attempt = 0; ; attempt += 1) {
       try {
         const answer = await exchange(wanted.url, wanted.maxBytes, pace.signal, wanted.redirects);
-        return await wanted.receive(answer, pace);
+        return await wanted.receive(answer, pace).finally(answer.leave);
       } catch (error) {
         if (!(error instanceof RetryableAnswerError)) throw error;
         // What is forbidden is repeated like what is unreachable: neither error nor time tells them apart.
