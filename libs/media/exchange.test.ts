@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { createExchange } from './exchange.ts';
 import { createMediaFetcher } from './fetch-media.ts';
+import { createGuardedAgent, defaultTimeouts } from './guarded-agent.ts';
+import { readHosts } from './media-url.ts';
 import { startCanary, startMediaHost } from './test-media-host.ts';
 
 const limits = { maxBytes: 1024 * 1024 };
@@ -97,5 +100,25 @@ describe('redirects', () => {
     await using fetcher = createMediaFetcher({ trustedHosts: [host.hostAndPort] });
     await fetcher.fetchDocument(host.url, limits);
     expect(canary.connects).toBe(0);
+  });
+});
+
+describe('an exchange', () => {
+  it('is given up at once also while it waits for a connection', async () => {
+    await using host = await startMediaHost((_request, response) =>
+      response.end(Buffer.alloc(limits.maxBytes)),
+    );
+    const rules = { trustedHosts: readHosts([host.hostAndPort]), ownHosts: readHosts([]) };
+    const agent = createGuardedAgent({ ...rules, forbiddenAddresses: [], timeouts: defaultTimeouts });
+    const exchange = createExchange(agent, rules, defaultTimeouts);
+    const ask = (signal: AbortSignal) => exchange(host.url, limits.maxBytes, signal);
+    const answers = await Promise.all(Array.from({ length: 8 }, () => ask(new AbortController().signal)));
+    const stop = new AbortController();
+    const waiting = ask(stop.signal);
+    const reason = new Error('canceled');
+    stop.abort(reason);
+    await expect(waiting).rejects.toBe(reason);
+    for (const answer of answers) answer.leave();
+    await agent.destroy();
   });
 });

@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -175,26 +174,6 @@ describe('fetch', () => {
       });
     const fetched = await t.fetcher.fetch(t.host.url, { file: t.file, ...patient });
     expect(fetched.bytes).toBe(body.length);
-  });
-
-  it('gives up when told to also while it waits for a connection', async () => {
-    let begun = 0;
-    const all = Promise.withResolvers<void>();
-    const host = (_request: unknown, response: ServerResponse) => {
-      response.write('x');
-      begun += 1;
-      if (begun === 8) all.resolve();
-    };
-    await using t = await setUp(host, { concurrency: { overall: 16, perHost: 16 } });
-    const stop = new AbortController();
-    const fetching = Array.from({ length: 12 }, (_, index) =>
-      t.fetcher.fetch(t.host.url, { file: `${t.file}${index}`, ...patient, signal: stop.signal }),
-    );
-    await all.promise;
-    const reason = new Error('canceled');
-    stop.abort(reason);
-    const ends = await Promise.allSettled(fetching);
-    expect(ends).toEqual(ends.map(() => ({ status: 'rejected', reason })));
   });
 
   it('downloads no more than so many at a time from one host', async () => {
