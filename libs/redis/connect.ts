@@ -7,6 +7,10 @@ import { type Command, Redis, type RedisOptions } from 'ioredis';
  */
 export type WhenAway = 'fail-fast' | 'wait';
 
+/** A Redis that does not answer within both together is away: together they are less than a second. */
+const answerWithinMs = 800;
+const secondChanceMs = 100;
+
 /** Options for `new Redis(url, options)`, also handed to BullMQ, which opens its own connections. */
 export function redisOptions(whenAway: WhenAway): Omit<RedisOptions, 'replyMapping'> {
   return {
@@ -14,7 +18,7 @@ export function redisOptions(whenAway: WhenAway): Omit<RedisOptions, 'replyMappi
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1000),
     connectTimeout: 5000,
     ...(whenAway === 'fail-fast'
-      ? { enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: 900 }
+      ? { enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: answerWithinMs }
       : { maxRetriesPerRequest: null }),
   };
 }
@@ -25,6 +29,7 @@ export function redisOptions(whenAway: WhenAway): Omit<RedisOptions, 'replyMappi
  */
 class WritesOncePerTurn extends Redis {
   override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
+    if (this.options.commandTimeout) giveSecondChance(command);
     const socket = this.stream;
     if (socket && !socket.writableCorked) {
       socket.cork();
@@ -32,6 +37,18 @@ class WritesOncePerTurn extends Redis {
     }
     return super.sendCommand(command, stream);
   }
+}
+
+/**
+ * Where this process itself was busy, the time is over before the answer that lies there could be read, or before the
+ * command could leave: Redis is not to blame for that, and gets a moment more.
+ */
+function giveSecondChance(command: Command): void {
+  const { reject } = command;
+  command.reject = (error) => {
+    if (error.message !== 'Command timed out') reject(error);
+    else setTimeout(() => command.isSettled || reject(error), secondChanceMs);
+  };
 }
 
 /** Whether Redis is there and does not let us in (redis.io/docs/latest/operate/oss_and_stack/management/security/acl). */
