@@ -17,6 +17,8 @@ interface Animation {
 
 /** Decoded and encoded first, to see what the rest will cost. */
 const sampledFrames = 8;
+/** What noise takes, which takes longest: a machine that is half as fast still has the other half of the time. */
+const worstMsPerPixel = 0.00015;
 /** Of the processor time that there is: what is left is for a second try, and for a guess that was too low. */
 const firstShare = 0.5;
 /** Smaller than this it is not worth having: the processor time decides then. */
@@ -47,7 +49,8 @@ export async function renderGif(task: GifRenderTask, cpuMs = usedCpuMs): Promise
 async function affordableSize(task: GifRenderTask, cpuMs: () => number) {
   const { width, height, frames, keepEvery, maxCpuMs } = task;
   const sampled = sampledFrames * keepEvery;
-  if (frames < 3 * sampled) return { width, height };
+  const isCheap = width * height * frames * worstMsPerPixel <= maxCpuMs * firstShare;
+  if (isCheap || frames < 3 * sampled) return { width, height };
   const before = cpuMs();
   await render({ ...task, frames: sampled }, width, height);
   const expectedMs = (cpuMs() - before) * (frames / sampled);
