@@ -68,7 +68,7 @@ export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
       {
         // Nothing of our environment, which holds secrets; malloc arenas would keep memory that nobody uses.
         env: { ...compileCache(), MALLOC_ARENA_MAX: '2', VIPS_WARNING: '0' },
-        execArgv: ['--max-old-space-size=128'],
+        execArgv: ['--max-old-space-size=128', '--max-semi-space-size=1'],
         stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       },
     );

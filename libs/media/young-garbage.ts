@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /** Less would be collected too often: each time takes about a millisecond. */
-const everyBytes = 8 * 1024 * 1024;
+const everyBytes = 4 * 1024 * 1024;
 
 /**
  * Bounds the memory that a download leaves behind. Each piece of the network comes in a buffer of its own, and V8 lets
