@@ -4,6 +4,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { parentPort } from 'node:worker_threads';
 import type { WriterAnswer, WriterTask } from './file-writer.ts';
 
@@ -13,6 +14,9 @@ interface OpenFile {
 }
 
 const files = new Map<number, OpenFile>();
+
+// For the next thread: this one is ended without notice.
+flushCompileCache();
 
 parentPort?.on('message', (task: WriterTask) => {
   parentPort?.postMessage(answer(task));

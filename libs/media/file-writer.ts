@@ -44,7 +44,7 @@ export function createFileWriter(): FileWriter {
     const started = new Worker(new URL('./file-writer-thread.ts', import.meta.url), {
       env: compileCache(),
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
+      resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 1 },
     });
     started.on('message', settle);
     started.on('error', () => {});

@@ -3,6 +3,7 @@
  * Started by `image-pool.ts`, spoken to over its IPC channel, ended by being killed.
  */
 import { writeFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { DoesNotFitError, TooManyPixelsError } from './decode-errors.ts';
 import type { ImageAnswer, ImageFailure, ImageResults, ImageTask } from './image-task.ts';
 
@@ -40,6 +41,16 @@ async function answer(id: number, task: ImageTask): Promise<void> {
   } catch (error) {
     reply(id, { failed: toFailure(error, task) });
   }
+  keepCompiled(task);
+}
+
+const compiled = new Set<string>();
+
+/** Keeps what was compiled for the children to come: at its end, which is a sudden one, this process no longer could. */
+function keepCompiled(task: ImageTask): void {
+  const what = task.act === 'probe' || task.act === 'load' ? 'video' : 'picture';
+  if (!compiled.has(what)) flushCompileCache();
+  compiled.add(what);
 }
 
 /** What reads pictures and what reads videos is loaded when the first one comes: most children see only one kind. */

@@ -25,8 +25,8 @@ describe('the number of segments on their way at once', () => {
     expect(rounds(createLaneCount(mebibyte), 5, (wanted) => 40 * wanted)).toBe(8);
   });
 
-  it('never holds more than 32 MiB in memory', () => {
-    expect(rounds(createLaneCount(4 * mebibyte), 5, () => 150)).toBe(8);
+  it('never holds more than 28 MiB in memory', () => {
+    expect(rounds(createLaneCount(4 * mebibyte), 5, () => 150)).toBe(7);
     expect(rounds(createLaneCount(64 * mebibyte), 5, () => 150)).toBe(1);
   });
 });

@@ -1,7 +1,7 @@
 const fewest = 4;
 const most = 16;
 /** What may be on its way in all: each segment is held in memory until X has it. */
-const mostBytes = 32 * 1024 * 1024;
+const mostBytes = 28 * 1024 * 1024;
 
 /**
  * How many segments may be on their way at once: more as long as each takes hardly longer than when there were few.
