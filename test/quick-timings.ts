@@ -1,4 +1,4 @@
-import type { WorkerTimings } from '#apps/worker/start-worker.ts';
+import type { WorkerTimings } from '#apps/worker/timings.ts';
 
 /** As a worker's own, but short: tests see within seconds what production sees within half a minute. */
 export const quickTimings: WorkerTimings = {

@@ -1,4 +1,5 @@
-import { startWorker, type WorkerTimings } from '#apps/worker/start-worker.ts';
+import { startWorker } from '#apps/worker/start-worker.ts';
+import type { WorkerTimings } from '#apps/worker/timings.ts';
 import { runApp } from '#libs/run-app/run-app.ts';
 import { hastyTimings, quickTimings } from './quick-timings.ts';
 

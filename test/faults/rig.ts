@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as pass } from 'node:timers/promises';
 import sharp from 'sharp';
 import { expect } from 'vitest';
-import type { WorkerTimings } from '#apps/worker/start-worker.ts';
+import type { WorkerTimings } from '#apps/worker/timings.ts';
 import type { SimulatorOptions } from '#apps/x-simulator/settings.ts';
 import type { JobView } from '#libs/jobs/job-view.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
