@@ -38,6 +38,7 @@ export function createCaller(world: World, username: string) {
 
   /** Uploads a picture to this server, and resolves to its id. */
   async function upload(): Promise<string> {
+    let last = 'no answer';
     for (let turn = 0; turn < 300; turn++) {
       const form = new FormData();
       form.set('media', new Blob([world.mediaHost.files.get('/0.png') ?? Buffer.alloc(0)]), 'picture.png');
@@ -45,16 +46,26 @@ export function createCaller(world: World, username: string) {
       const answer = await fetch(`${world.url}/media`, { method: 'POST', headers, body: form }).catch(
         () => null,
       );
-      const kept: unknown = answer?.ok ? await answer.json().catch(() => null) : null;
+      const text = (await answer?.text().catch(() => '')) ?? '';
+      const kept: unknown = answer?.ok ? parse(text) : null;
+      last = answer ? `${answer.status} ${text}` : 'no answer';
       if (typeof kept === 'object' && kept && 'media_id' in kept) return String(kept.media_id);
       // Signs in again where that is what is wrong.
-      if (answer && isSignInNeeded({ status: answer.status })) await ask('GET', '/me');
+      if (answer && isSignInNeeded({ status: answer.status, body: text })) await ask('GET', '/me');
       await pass(200);
     }
-    throw new Error('no upload was taken');
+    throw new Error(`no upload was taken: ${last}`);
   }
 
   return { ask, upload, session: () => session };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 function isSignInNeeded({ status, body }: { status: number; body?: unknown }): boolean {
