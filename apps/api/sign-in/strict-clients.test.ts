@@ -35,7 +35,7 @@ describe('openid-client', () => {
       pkceCodeVerifier,
       expectedState,
     });
-    expect(tokens.expiresIn()).toBe(3600);
+    expect(tokens.expires_in).toBe(3600);
     expect(await world.signIn.findCaller(tokens.access_token)).toMatchObject({ accountId: ada.id });
     const refreshed = await openid.refreshTokenGrant(configuration, tokens.refresh_token ?? '');
     expect(refreshed.scope).toBe(everyScope);
