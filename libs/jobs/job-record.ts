@@ -107,32 +107,47 @@ function toField(value: string | number | boolean | object): string {
 
 type Fields = Readonly<Partial<Record<string, string>>>;
 
+/** A hash that is no record, or one in words that this version does not know. */
+export class UnreadableRecordError extends Error {
+  override readonly name = 'UnreadableRecordError';
+}
+
 /** Reads the fields of a record one by one; by hand, because every request and every step of a worker reads some. */
 function readerOf(fields: Fields) {
   const number = (name: string, fallback?: string): number => {
     const value = Number(fields[name] ?? fallback ?? Number.NaN);
-    if (Number.isNaN(value)) throw new TypeError(`a record with no number as ${name}`);
+    if (Number.isNaN(value)) throw new UnreadableRecordError(`a record with no number as ${name}`);
+    return value;
+  };
+  const text = (name: string): string => {
+    const value = fields[name];
+    if (value === undefined) throw new UnreadableRecordError(`a record without ${name}`);
     return value;
   };
   return {
     number,
+    text,
     count: (name: string) => number(name, '0'),
     time: (name: string) => number(name, '0') || null,
     flag: (name: string) => fields[name] === '1',
-    json: <T>(name: string) => (fields[name] ? (JSON.parse(fields[name]) as T) : null),
-    text(name: string): string {
-      const value = fields[name];
-      if (value === undefined) throw new TypeError(`a record without ${name}`);
-      return value;
-    },
+    json: <T>(name: string) => parseJson(name, fields[name] || 'null') as T | null,
+    item: (index: number) => parseJson(`item:${index}`, text(`item:${index}`)) as MediaItem,
   };
 }
 
-/** A record as Redis keeps it, parsed. @throws TypeError for a hash that is no record. */
+function parseJson(name: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new UnreadableRecordError(`a record with no JSON as ${name}`, { cause });
+  }
+}
+
+/** A record as Redis keeps it, parsed. @throws UnreadableRecordError */
 export function parseJob(fields: Fields): Job {
-  const { number, count, time, flag, json, text } = readerOf(fields);
+  const { number, count, time, flag, json, text, item } = readerOf(fields);
   const state = jobStates.find((known) => known === fields.state);
-  if (state === undefined) throw new TypeError(`a record in no known state: ${fields.state}`);
+  if (state === undefined) throw new UnreadableRecordError(`a record in no known state: ${fields.state}`);
   const error = json<{ code: string; detail: string }>('error');
   return {
     version: number('v', '1'),
@@ -167,12 +182,10 @@ export function parseJob(fields: Fields): Job {
     sealedOrder: text('order'),
     fingerprint: text('fingerprint'),
     tweets: parseTweets(fields.tweets ?? ''),
-    media: Array.from({ length: count('media') }, (_, index) => parseItem(fields[`item:${index}`])),
+    media: Array.from({ length: count('media') }, (_, index) => item(index)),
     error: error && { code: toProblemCode(error.code), detail: error.detail },
   };
 }
-
-const parseItem = (text: string | undefined): MediaItem => JSON.parse(text ?? 'null') as MediaItem;
 
 /** `id@time` pairs, the id empty where X never told it. */
 function parseTweets(text: string): PublishedTweet[] {

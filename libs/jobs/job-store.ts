@@ -7,7 +7,7 @@ import { randomBytes } from '#libs/sealing/random-bytes.ts';
 import type { Sealer } from '#libs/sealing/sealing.ts';
 import { type Job, type MediaItem, newItem, recordVersion } from './job.ts';
 import { type HistoryEntry, historyLength, parseHistory, tellItem } from './job-history.ts';
-import { type ItemStep, parseJob } from './job-record.ts';
+import { type ItemStep, parseJob, UnreadableRecordError } from './job-record.ts';
 import { fingerprintOf, mediaOf, type Order } from './order.ts';
 import { createRecordMoves } from './record-moves.ts';
 
@@ -248,7 +248,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
       'WITHSCORES',
     );
     const ids = page.filter((_, index) => index % 2 === 0);
-    const jobs = await Promise.all(ids.map(find));
+    const jobs = await Promise.all(ids.map((id) => find(id).catch(passOver)));
     return {
       jobs: jobs.filter((job) => job !== null),
       full: ids.length === options.limit,
@@ -305,6 +305,12 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
     /** Whether the job is still to be worked on: decides what the janitor of media files may remove. */
     isOpen: async (jobId: string) => (await redis.zscore(openKey, jobId)) !== null,
   };
+}
+
+/** One that cannot be read must not hide all others; the sweeper reports it. */
+function passOver(error: unknown): null {
+  if (error instanceof UnreadableRecordError) return null;
+  throw error;
 }
 
 function toObject(answer: unknown): Record<string, string> {

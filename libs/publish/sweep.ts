@@ -1,9 +1,11 @@
-import { ZodError } from 'zod';
 import type { Job } from '#libs/jobs/job.ts';
 import { isClosed, recordVersion } from '#libs/jobs/job.ts';
+import { UnreadableRecordError } from '#libs/jobs/job-record.ts';
 import { unknownOutcome } from './confirm.ts';
 import { mustLookFirst } from './intent.ts';
 import type { PublishDeps } from './publisher.ts';
+
+export type SweepDeps = Pick<PublishDeps, 'jobs' | 'wakeUps' | 'mediaStore' | 'report' | 'now'>;
 
 const batch = 200;
 const lookAgainMs = 20_000;
@@ -12,7 +14,7 @@ const lookAgainMs = 20_000;
  * Looks at every open job whose next look is due and sees to it that somebody works on it: whatever the queues lost,
  * doubled or stalled converges here. Any worker may run it, also several at a time.
  */
-export async function sweep(deps: PublishDeps): Promise<number> {
+export async function sweep(deps: SweepDeps): Promise<number> {
   const ids = await deps.jobs.due(batch);
   for (const jobId of ids) {
     // Before it is read: one that cannot be read must not keep all others from being looked at.
@@ -28,13 +30,13 @@ export async function sweep(deps: PublishDeps): Promise<number> {
 }
 
 /** Left as it is: for workers of a later version, which know its words, or for a person to look at. */
-async function unreadable(deps: PublishDeps, jobId: string, error: unknown): Promise<undefined> {
-  if (!(error instanceof ZodError)) throw error;
+async function unreadable(deps: SweepDeps, jobId: string, error: unknown): Promise<undefined> {
+  if (!(error instanceof UnreadableRecordError)) throw error;
   if ((await deps.jobs.versionOf(jobId)) > recordVersion) return;
   deps.report({ jobId, level: 'error', message: 'The record of this job cannot be read', error });
 }
 
-async function see(deps: PublishDeps, job: Job): Promise<void> {
+async function see(deps: SweepDeps, job: Job): Promise<void> {
   // Written by a later version of this program, whose workers look after it.
   if (job.version > recordVersion) return;
   const now = (deps.now ?? Date.now)();
@@ -57,7 +59,7 @@ async function see(deps: PublishDeps, job: Job): Promise<void> {
   }
 }
 
-async function seeAccepted(deps: PublishDeps, job: Job): Promise<void> {
+async function seeAccepted(deps: SweepDeps, job: Job): Promise<void> {
   if (mustLookFirst(job, (deps.now ?? Date.now)()))
     return await deps.wakeUps.again(job.id, { round: 'look' });
   const openJobs = await deps.jobs.openJobs(job.accountId);

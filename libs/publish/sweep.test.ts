@@ -1,0 +1,55 @@
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { afterAll, expect, it } from 'vitest';
+import { recordVersion } from '#libs/jobs/job.ts';
+import { createJobStore } from '#libs/jobs/job-store.ts';
+import { createWakeUps } from '#libs/jobs/wake-up.ts';
+import { createMediaStore } from '#libs/media/media-store.ts';
+import { createSealer } from '#libs/sealing/sealing.ts';
+import { useOwnRedis } from '../../test/own-redis.ts';
+import type { PublishEvent } from './publisher.ts';
+import { sweep } from './sweep.ts';
+
+const { redis } = await useOwnRedis();
+const jobs = createJobStore({ redis, sealer: createSealer([{ kid: 'k', key: randomBytes(32) }]) });
+const wakeUps = createWakeUps({ redis });
+afterAll(() => wakeUps[Symbol.asyncDispose]());
+const mediaStore = createMediaStore({ dataDir: tmpdir() });
+
+/** Accepted, due to be looked at, and lost by the queue. */
+async function lostJob(place: number): Promise<string> {
+  const none = { replyTo: null, quoteOf: null, poll: null, replySettings: null, communityId: null };
+  const rest = { madeWithAi: null, paidPartnership: null, publishAt: null, expiresAt: null };
+  const outcome = await jobs.accept({
+    accountId: '7',
+    username: 'ada',
+    clientId: 'c',
+    order: { posts: [{ text: 'Hello', media: [], altTexts: [] }], ...none, ...rest },
+    idempotencyKey: null,
+    allowDuplicate: true,
+    maxOpenJobs: 50,
+  });
+  if (outcome.kind !== 'accepted') throw new Error(outcome.kind);
+  await redis.zadd('jobs:open', place, outcome.jobId);
+  return outcome.jobId;
+}
+
+it.each([
+  ['in a state that does not exist', { state: 'dreaming' }, 1],
+  ['without its account', { account: null }, 1],
+  ['with a broken field', { observation: '{"half' }, 1],
+  ['with words of a later version', { v: recordVersion + 1, state: 'dreaming' }, 0],
+])('a record %s is passed over in the sweep, which looks at all others', async (_, damage, reports) => {
+  const [damaged, sound] = [await lostJob(1), await lostJob(2)];
+  for (const [field, value] of Object.entries(damage)) {
+    if (value === null) await redis.hdel(`job:${damaged}`, field);
+    else await redis.hset(`job:${damaged}`, field, value);
+  }
+  const events: PublishEvent[] = [];
+  await sweep({ jobs, wakeUps, mediaStore, report: (event) => void events.push(event) });
+  expect(await wakeUps.queues.tweets.getJob(`job-${sound}`)).toBeDefined();
+  expect(await wakeUps.queues.tweets.getJob(`job-${damaged}`)).toBeUndefined();
+  expect(events.map(({ jobId, level }) => [jobId, level])).toEqual(Array(reports).fill([damaged, 'error']));
+  const { jobs: listed } = await jobs.list('7', { limit: 10 });
+  expect(listed.map(({ id }) => id)).toEqual([sound]);
+});
