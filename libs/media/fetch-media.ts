@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-
 import { type BlockPool, createBlockPool } from './blocks.ts';
 import { type Answer, createExchange, RetryableAnswerError } from './exchange.ts';
 import { createFileWriter } from './file-writer.ts';

@@ -52,5 +52,6 @@ describe('the thread that writes files', () => {
     const writing = file.write(shared(Buffer.alloc(64 * 1024 * 1024)));
     await t.writer[Symbol.asyncDispose]();
     await expect(writing).rejects.toThrow('ended');
+    await file[Symbol.asyncDispose]();
   });
 });

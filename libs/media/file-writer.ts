@@ -85,6 +85,7 @@ export function createFileWriter(): FileWriter {
       const file = last;
       let isOpen = true;
       await ask(file, { act: 'open', path });
+      const openedIn = thread;
       const close = async () => {
         isOpen = false;
         return (await ask(file, { act: 'close' })) ?? '';
@@ -93,7 +94,8 @@ export function createFileWriter(): FileWriter {
         write: async (bytes) => void (await ask(file, { act: 'write', bytes })),
         finish: close,
         async [Symbol.asyncDispose]() {
-          if (isOpen) await close();
+          // Where the thread has ended, its files are closed.
+          if (isOpen && thread === openedIn) await close();
         },
       };
     },
