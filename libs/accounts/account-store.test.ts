@@ -1,26 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
+import { expect, test } from 'vitest';
 import { createSealer } from '#libs/sealing/sealing.ts';
-import { startRedisServer } from '../../test/redis-server.ts';
+import { useOwnRedis } from '../../test/own-redis.ts';
 import { createAccountStore } from './account-store.ts';
 
-let server: Awaited<ReturnType<typeof startRedisServer>>;
-let redis: RedisConnection;
+const { redis } = await useOwnRedis();
 const oldKey = { kid: 'old', key: randomBytes(32) };
 const newKey = { kid: 'new', key: randomBytes(32) };
-
-beforeAll(async () => {
-  server = await startRedisServer();
-  redis = await connectRedis(server.url, 'fail-fast');
-});
-afterAll(async () => {
-  redis.disconnect();
-  await server[Symbol.asyncDispose]();
-});
-beforeEach(async () => {
-  await redis.flushall();
-});
 
 const ada = { id: '7', username: 'ada', name: 'Ada', subscriptionType: 'Premium' };
 const tokenSet = (name: string) => ({

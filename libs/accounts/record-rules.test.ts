@@ -1,25 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
+import { expect, test } from 'vitest';
 import { createSealer } from '#libs/sealing/sealing.ts';
-import { startRedisServer } from '../../test/redis-server.ts';
+import { useOwnRedis } from '../../test/own-redis.ts';
 import { connect, type Fields, kill, mark, rotate, unmark } from './record-rules.ts';
 import { connectScript } from './scripts.ts';
 import { accountKey, createTokenStore, digestOf, sealTokens } from './token-store.ts';
 
-let server: Awaited<ReturnType<typeof startRedisServer>>;
-let redis: RedisConnection;
+const { redis } = await useOwnRedis();
 const sealer = createSealer([{ kid: 'k', key: randomBytes(32) }]);
-
-beforeAll(async () => {
-  server = await startRedisServer();
-  redis = await connectRedis(server.url, 'fail-fast');
-});
-afterAll(async () => {
-  redis.disconnect();
-  await server[Symbol.asyncDispose]();
-});
 
 const tokenSet = (pair: number) => ({
   accessToken: `a${pair}`,

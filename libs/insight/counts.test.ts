@@ -1,21 +1,12 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
+import { expect, it } from 'vitest';
+import { connectRedis } from '#libs/redis/connect.ts';
+import { useOwnRedis } from '../../test/own-redis.ts';
 import { startRedisServer } from '../../test/redis-server.ts';
 import { createCounts } from './counts.ts';
 import { readCounts, toText } from './samples.ts';
 import { readWorkers, signOfLife } from './workers.ts';
 
-let server: Awaited<ReturnType<typeof startRedisServer>>;
-let redis: RedisConnection;
-beforeAll(async () => {
-  server = await startRedisServer();
-  redis = await connectRedis(server.url, 'wait');
-});
-afterAll(async () => {
-  redis.disconnect();
-  await server[Symbol.asyncDispose]();
-});
-beforeEach(async () => void (await redis.flushall()));
+const { redis } = await useOwnRedis();
 
 const text = async () => toText(await readCounts(redis));
 

@@ -1,18 +1,8 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
-import { startRedisServer } from '../../test/redis-server.ts';
+import { expect, it } from 'vitest';
+import { useOwnRedis } from '../../test/own-redis.ts';
 import { createJobCalls } from './job-calls.ts';
 
-let server: Awaited<ReturnType<typeof startRedisServer>>;
-let redis: RedisConnection;
-beforeAll(async () => {
-  server = await startRedisServer();
-  redis = await connectRedis(server.url, 'wait');
-});
-afterAll(async () => {
-  redis.disconnect();
-  await server[Symbol.asyncDispose]();
-});
+const { redis } = await useOwnRedis();
 
 const call = (durationMs: number) => ({ endpoint: 'append', status: 204, durationMs, transactionId: 'f00' });
 

@@ -1,24 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
+import { describe, expect, it } from 'vitest';
+import { connectRedis } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
-import { startRedisServer } from '../../test/redis-server.ts';
+import { useOwnRedis } from '../../test/own-redis.ts';
 import { followJobChanges } from './job-changes.ts';
 import { createJobStore } from './job-store.ts';
 
-let server: Awaited<ReturnType<typeof startRedisServer>>;
-let redis: RedisConnection;
-beforeAll(async () => {
-  server = await startRedisServer();
-  redis = await connectRedis(server.url, 'wait');
-});
-afterAll(async () => {
-  await redis[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
+const { redis, url } = await useOwnRedis();
 
 async function createRig() {
-  await redis.flushall();
   const jobs = createJobStore({ redis, sealer: createSealer([{ kid: 'k', key: randomBytes(32) }]) });
   const rest = { replyTo: null, quoteOf: null, poll: null, replySettings: null, communityId: null };
   const times = { madeWithAi: null, paidPartnership: null, publishAt: null, expiresAt: null };
@@ -40,7 +30,7 @@ async function createRig() {
       return jobs.find(jobId);
     },
   };
-  const subscriber = await connectRedis(server.url, 'wait');
+  const subscriber = await connectRedis(url, 'wait');
   const stopping = new AbortController();
   const changes = await followJobChanges({ subscriber, jobs: counting, stopping: stopping.signal });
   return { jobs, jobId: outcome.jobId, subscriber, changes, stopping, reads: () => reads };

@@ -1,21 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { connectRedis } from '#libs/redis/connect.ts';
+import { expect, it } from 'vitest';
 import { createSealer } from '#libs/sealing/sealing.ts';
-import { startRedisServer } from '../../test/redis-server.ts';
+import { useOwnRedis } from '../../test/own-redis.ts';
 import { newItem } from './job.ts';
 import { historyLength, parseHistory } from './job-history.ts';
 import { createJobStore } from './job-store.ts';
 
-const resources = new AsyncDisposableStack();
-let redis: Awaited<ReturnType<typeof connectRedis>>;
-let jobs: ReturnType<typeof createJobStore>;
-beforeAll(async () => {
-  const server = resources.use(await startRedisServer());
-  redis = resources.use(await connectRedis(server.url, 'fail-fast'));
-  jobs = createJobStore({ redis, sealer: createSealer([{ kid: 'k1', key: randomBytes(32) }]) });
-});
-afterAll(() => resources.disposeAsync());
+const { redis } = await useOwnRedis();
+const jobs = createJobStore({ redis, sealer: createSealer([{ kid: 'k1', key: randomBytes(32) }]) });
 
 const secretText = 'the text of the post';
 

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
+import { describe, expect, it } from 'vitest';
 import { createSealer } from '#libs/sealing/sealing.ts';
-import { startRedisServer } from '../../test/redis-server.ts';
+import { useOwnRedis } from '../../test/own-redis.ts';
 import { redisNow } from './job-record.ts';
 import { type AcceptOutcome, type AcceptRequest, createJobStore, type MoveFacts } from './job-store.ts';
 import type { Order } from './order.ts';
@@ -22,19 +21,7 @@ const orderOf = (text: string): Order => ({
   expiresAt: null,
 });
 
-let server: Awaited<ReturnType<typeof startRedisServer>>;
-let redis: RedisConnection;
-beforeAll(async () => {
-  server = await startRedisServer();
-  redis = await connectRedis(server.url, 'wait');
-});
-afterAll(async () => {
-  await redis[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
-beforeEach(async () => {
-  await redis.flushall();
-});
+const { redis } = await useOwnRedis();
 
 const store = () => createJobStore({ redis, sealer });
 const accept = (given: Partial<AcceptRequest> = {}): Promise<AcceptOutcome> =>

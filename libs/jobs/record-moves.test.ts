@@ -1,29 +1,17 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
-import { startRedisServer } from '../../test/redis-server.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { useOwnRedis } from '../../test/own-redis.ts';
 import { redisNow } from './job-record.ts';
 import { type Condition, createRecordMoves } from './record-moves.ts';
 
-let server: Awaited<ReturnType<typeof startRedisServer>>;
-let redis: RedisConnection;
-let moves: ReturnType<typeof createRecordMoves>;
+const { redis } = await useOwnRedis();
 const called: string[] = [];
-beforeAll(async () => {
-  server = await startRedisServer();
-  redis = await connectRedis(server.url, 'wait');
-  moves = createRecordMoves({
-    redis,
-    keysOf: (jobId) => [`job:${jobId}`, 'jobs:open'],
-    retentionMs: 60_000,
-    onTurn: (jobId) => void called.push(jobId),
-  });
+const moves = createRecordMoves({
+  redis,
+  keysOf: (jobId) => [`job:${jobId}`, 'jobs:open'],
+  retentionMs: 60_000,
+  onTurn: (jobId) => void called.push(jobId),
 });
-afterAll(async () => {
-  await redis[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
-beforeEach(async () => {
-  await redis.flushall();
+beforeEach(() => {
   called.length = 0;
 });
 

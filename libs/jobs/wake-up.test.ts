@@ -1,25 +1,11 @@
 import { DelayedError, Worker } from 'bullmq';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
-import { startRedisServer } from '../../test/redis-server.ts';
-import { createWakeUps, type WakeUps } from './wake-up.ts';
+import { afterAll, describe, expect, it } from 'vitest';
+import { useOwnRedis } from '../../test/own-redis.ts';
+import { createWakeUps } from './wake-up.ts';
 
-let server: Awaited<ReturnType<typeof startRedisServer>>;
-let redis: RedisConnection;
-let wakeUps: WakeUps;
-beforeAll(async () => {
-  server = await startRedisServer();
-  redis = await connectRedis(server.url, 'wait');
-  wakeUps = createWakeUps({ redis });
-});
-afterAll(async () => {
-  await wakeUps[Symbol.asyncDispose]();
-  await redis[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
-beforeEach(async () => {
-  await redis.flushall();
-});
+const { redis } = await useOwnRedis();
+const wakeUps = createWakeUps({ redis });
+afterAll(() => wakeUps[Symbol.asyncDispose]());
 
 const counts = async () => await wakeUps.queues.tweets.getJobCounts('prioritized', 'delayed', 'completed');
 

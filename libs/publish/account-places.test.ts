@@ -1,20 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
-import { startRedisServer } from '../../test/redis-server.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { useOwnRedis } from '../../test/own-redis.ts';
 import { createAccountPlaces, type PlaceRequest } from './account-places.ts';
 
-let server: Awaited<ReturnType<typeof startRedisServer>>;
-let redis: RedisConnection;
-beforeAll(async () => {
-  server = await startRedisServer();
-  redis = await connectRedis(server.url, 'wait');
-});
-afterAll(async () => {
-  await redis[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
+const { redis } = await useOwnRedis();
 beforeEach(async () => {
-  await redis.flushall();
   for (const job of ['a', 'b', 'c', 'd']) await redis.hset(`job:${job}`, { state: 'accepted' });
 });
 

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
-import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
-import { startRedisServer } from '../../test/redis-server.ts';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { useOwnRedis } from '../../test/own-redis.ts';
 import { createGate } from './gate.ts';
 import { createClock } from './gate.world.ts';
 
@@ -10,17 +9,8 @@ const runs = process.env.GATE_RUNS ? { numRuns: Number(process.env.GATE_RUNS) } 
 const second = 1000;
 const minute = 60 * second;
 
-let server: Awaited<ReturnType<typeof startRedisServer>>;
-let connection: RedisConnection;
-beforeAll(async () => {
-  // What is on disk does not matter here, and thousands of writes come faster without.
-  server = await startRedisServer({ args: ['--appendonly', 'no'] });
-  connection = await connectRedis(server.url, 'wait');
-});
-afterAll(async () => {
-  await connection[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
+// What is on disk does not matter here, and thousands of writes come faster without.
+const { redis: connection } = await useOwnRedis({ args: ['--appendonly', 'no'] });
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['Date'] });
 });

@@ -1,23 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
+import { describe, expect, it } from 'vitest';
 import type { XExchange } from '#libs/x-api/x-api.ts';
-import { startRedisServer } from '../../test/redis-server.ts';
+import { useOwnRedis } from '../../test/own-redis.ts';
 import { createGate } from './gate.ts';
 import { takeInLots } from './gate-lots.ts';
 
-let server: Awaited<ReturnType<typeof startRedisServer>>;
-let redis: RedisConnection;
-beforeAll(async () => {
-  server = await startRedisServer();
-  redis = await connectRedis(server.url, 'wait');
-});
-afterAll(async () => {
-  await redis[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
-beforeEach(async () => {
-  await redis.flushall();
-});
+const { redis } = await useOwnRedis();
 
 const gate = () => createGate({ redis, random: () => 0 });
 const none = { status: 200, durationMs: 1, rateLimits: [], date: null, transactionId: null } as const;

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
-import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
-import { startRedisServer } from '../../test/redis-server.ts';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { useOwnRedis } from '../../test/own-redis.ts';
 import { createGate, type Gate, type Ticket } from './gate.ts';
 import { createClock, StrictX, type XAnswer, type XHabits, type XWindow } from './gate.world.ts';
 
@@ -11,17 +10,8 @@ const second = 1000;
 const minute = 60 * second;
 const day = 24 * 60 * minute;
 
-let server: Awaited<ReturnType<typeof startRedisServer>>;
-let connection: RedisConnection;
-beforeAll(async () => {
-  // What is on disk does not matter here, and thousands of writes come faster without.
-  server = await startRedisServer({ args: ['--appendonly', 'no'] });
-  connection = await connectRedis(server.url, 'wait');
-});
-afterAll(async () => {
-  await connection[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
+// What is on disk does not matter here, and thousands of writes come faster without.
+const { redis: connection } = await useOwnRedis({ args: ['--appendonly', 'no'] });
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['Date'] });
 });

@@ -7,10 +7,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { redisNow } from '#libs/jobs/job-record.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
 import type { Order } from '#libs/jobs/order.ts';
-import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { openSpool } from '#libs/spool/spool.ts';
-import { startRedisServer } from '../../test/redis-server.ts';
+import { useOwnRedis } from '../../test/own-redis.ts';
 import { planCreated } from './outcome-plan.ts';
 import { outcomeKind } from './record-outcome.ts';
 import { replayOutcomes } from './replay-outcomes.ts';
@@ -22,17 +21,12 @@ const rest = { madeWithAi: null, paidPartnership: null, publishAt: null, expires
 const single: Order = { posts: [post('One')], ...none, ...rest };
 const thread: Order = { posts: [post('One'), post('Two')], ...none, ...rest };
 
-let server: Awaited<ReturnType<typeof startRedisServer>>;
-let redis: RedisConnection;
+const { redis } = await useOwnRedis();
 let dir: string;
 beforeAll(async () => {
-  server = await startRedisServer();
-  redis = await connectRedis(server.url, 'wait');
   dir = await mkdtemp(join(tmpdir(), 'spool-'));
 });
 afterAll(async () => {
-  await redis[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
   await rm(dir, { recursive: true });
 });
 

@@ -1,24 +1,14 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { jobStates } from '#libs/jobs/job.ts';
 import type { JobPatch } from '#libs/jobs/job-record.ts';
 import { createJobStore, type MoveFacts } from '#libs/jobs/job-store.ts';
 import { type MoveName, moves } from '#libs/jobs/moves.ts';
-import { connectRedis, type RedisConnection } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
-import { startRedisServer } from '../redis-server.ts';
+import { useOwnRedis } from '../own-redis.ts';
 import { evaluateMove, type Fields } from './record.ts';
 
-let server: Awaited<ReturnType<typeof startRedisServer>>;
-let redis: RedisConnection;
-beforeAll(async () => {
-  server = await startRedisServer({ args: ['--appendfsync', 'no'] });
-  redis = await connectRedis(server.url, 'wait');
-});
-afterAll(async () => {
-  await redis[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-});
+const { redis } = await useOwnRedis({ args: ['--appendfsync', 'no'] });
 
 const hourMs = 3_600_000;
 const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
