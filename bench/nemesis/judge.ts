@@ -7,6 +7,12 @@ import type { Notes } from './notes.ts';
 import { findOrphans } from './orphans.ts';
 import type { World } from './world.ts';
 
+async function seeEnd(world: World, wish: Wish, giveUp: AbortSignal, notes: Notes) {
+  const job = await seeThrough(world, wish, giveUp);
+  notes.note(`ended ${wish.jobId} ${job?.status} ${job?.error?.code ?? ''} after ${job?.attempts} attempts`);
+  return job;
+}
+
 /** Holds one job against X's books; resolves to how it ended. */
 export async function judgeWish(
   world: World,
@@ -14,8 +20,7 @@ export async function judgeWish(
   giveUp: AbortSignal,
   notes: Notes,
 ): Promise<string> {
-  const job = await seeThrough(world, wish, giveUp);
-  notes.note(`ended ${wish.jobId} ${job?.status} ${job?.error?.code ?? ''} after ${job?.attempts} attempts`);
+  const job = await seeEnd(world, wish, giveUp, notes);
   const broken = job
     ? brokenPromises(job, wish.marks, world.simulator.state.tweets.all)
     : [`${wish.jobId}: cannot be read`];
@@ -34,8 +39,7 @@ export async function judgeAfterRewind(
   giveUp: AbortSignal,
   notes: Notes,
 ): Promise<string> {
-  const job = await seeThrough(world, wish, giveUp);
-  notes.note(`ended ${wish.jobId} ${job?.status} ${job?.error?.code ?? ''} after ${job?.attempts} attempts`);
+  const job = await seeEnd(world, wish, giveUp, notes);
   const words = world.simulator.state.tweets.all.flatMap(({ text }) => text.split(/\s/));
   const broken = wish.marks
     .filter((mark) => words.filter((word) => word === mark).length > 1)
