@@ -45,7 +45,7 @@ if (Number.parseInt(process.versions.node, 10) >= wanted) {
   await import(pathToFileURL(script).href);
 } else {
   const node = findNode();
-  const child = spawn(node, [fileURLToPath(import.meta.url), target, ...rest], {
+  const child = spawn(node, [...process.execArgv, fileURLToPath(import.meta.url), target, ...rest], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: {
       ...process.env,

@@ -24,9 +24,10 @@ export async function startProgram(
   file: string,
   args: readonly (string | number)[] = [],
   environment: Readonly<Record<string, string>> = {},
+  flags: readonly string[] = [],
 ): Promise<Program> {
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [join(root, file), ...args.map(String)], {
+  const child = spawn(process.execPath, [...flags, join(root, file), ...args.map(String)], {
     env: {
       PATH: process.env.PATH ?? '',
       NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/node-compile'),

@@ -8,6 +8,7 @@ import { createJobStore } from '#libs/jobs/job-store.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
+import { serverFlags } from '#libs/run-app/node-flags.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { startRedisServer } from '../test/redis-server.ts';
 import { type Program, startProgram } from './program.ts';
@@ -92,9 +93,9 @@ export async function startWorld({ xDelayMs = 0, environment = {} }: WorldOption
           ),
         );
     },
-    startApi: () => startProgram('apps/api/main.ts', [], variables),
+    startApi: () => startProgram('apps/api/main.ts', [], variables, serverFlags),
     startWorker: (own: Readonly<Record<string, string>> = {}): Promise<Program> =>
-      startProgram('apps/worker/main.ts', [], { ...variables, ...own }),
+      startProgram('apps/worker/main.ts', [], { ...variables, ...own }, serverFlags),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { serverFlags } from '#libs/run-app/node-flags.ts';
 
 const root = join(import.meta.dirname, '..');
 it('Redis is asked for the same as by the API, wherever it runs', async () => {
@@ -37,6 +38,18 @@ describe('docker-compose.yml', () => {
     expect(services.redis?.ports).toEqual([]);
     expect(services.worker?.ports).toEqual([]);
   });
+});
+
+it('the API and workers run with the same flags of Node.js however they are started', async () => {
+  const { scripts } = z
+    .object({ scripts: z.record(z.string(), z.string()) })
+    .parse(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')));
+  const flags = serverFlags.join(' ');
+  for (const role of ['api', 'worker'])
+    expect(scripts[role]).toBe(`exec node ${flags} launch.js apps/${role}/main.ts`);
+  expect(await readFile(join(root, 'Dockerfile'), 'utf8')).toMatch(
+    new RegExp(`^ENV NODE_OPTIONS=${flags}$`, 'm'),
+  );
 });
 
 it('the image has what the server reads at run time, and nothing of the tests', async () => {

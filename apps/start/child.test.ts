@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { serverFlags } from '#libs/run-app/node-flags.ts';
 import { type Child, startChild } from './child.ts';
 
 const listenAndStay = `
@@ -45,6 +46,12 @@ describe('a process of npm start', () => {
     await vi.waitFor(() => expect(printed).toHaveLength(2), { timeout: 10_000 });
     expect(printed[1]).not.toBe(printed[0]);
     expect(said).toEqual(['The test process was ended by SIGKILL: starting it again in 0.5 s.']);
+  });
+
+  it('has the flags of a server', async () => {
+    await using child = await start(`console.log(process.execArgv.join(' ')); ${listenAndStay}`);
+    await child.listening;
+    await vi.waitFor(() => expect(printed[0]).toContain(serverFlags.join(' ')));
   });
 
   it('is stopped by SIGTERM, and its last lines are still printed', async () => {

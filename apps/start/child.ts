@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { serverFlags } from '#libs/run-app/node-flags.ts';
 import { StartError } from './start-error.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -84,7 +85,7 @@ function run(
 ): ChildProcess {
   const { script, environment, print } = options;
   const child = fork(script, [], {
-    execArgv: ['--import', import.meta.resolve('./with-parent.ts')],
+    execArgv: [...serverFlags, '--import', import.meta.resolve('./with-parent.ts')],
     env: { ...environment(url) },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     // A process group of its own: Ctrl-C in the terminal reaches `npm start` alone, which stops all in order.
