@@ -8,6 +8,7 @@ import type { Order } from '#libs/jobs/order.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { UnsealError } from '#libs/sealing/sealing.ts';
+import { createJobList } from './job-list.ts';
 import { planResolve, wrongTweetId } from './plan-resolve.ts';
 import type { UserWord } from './requests.ts';
 import type { Caller } from './sign-in/sign-in.ts';
@@ -109,35 +110,6 @@ export function createJobAnswers(deps: JobsDeps) {
     ctx.body = body;
   }
 
-  async function list(
-    caller: Caller,
-    query: { status?: string | undefined; limit: number; cursor?: string | undefined },
-  ) {
-    const found: { shown: JobView; sequence: number }[] = [];
-    let before = query.cursor === undefined ? undefined : parseCursor(query.cursor);
-    let more = true;
-    // One more than is shown tells whether there is another page.
-    while (found.length <= query.limit && more) {
-      const page = await deps.jobs.list(caller.accountId, {
-        limit: 100,
-        ...(before === undefined ? {} : { before }),
-      });
-      more = page.full;
-      before = page.last;
-      for (const job of page.jobs) {
-        const shown = view(job);
-        if (query.status !== undefined && shown.status !== query.status) continue;
-        if (found.length === query.limit)
-          return {
-            jobs: found.map(({ shown: one }) => summarize(one)),
-            next_cursor: String(found.at(-1)?.sequence),
-          };
-        found.push({ shown, sequence: job.sequence });
-      }
-    }
-    return { jobs: found.map(({ shown }) => summarize(shown)), next_cursor: null };
-  }
-
   async function cancel(caller: Caller, jobId: string): Promise<Job> {
     const job = await ownJob(caller, jobId);
     if (job.state !== 'canceled') {
@@ -212,7 +184,7 @@ export function createJobAnswers(deps: JobsDeps) {
     ownSettled,
     follow,
     send,
-    list,
+    list: createJobList(deps.jobs, view),
     cancel,
     resolve,
     stream,
@@ -220,38 +192,3 @@ export function createJobAnswers(deps: JobsDeps) {
 }
 
 export type JobAnswers = ReturnType<typeof createJobAnswers>;
-
-function parseCursor(cursor: string): number {
-  if (!/^\d{1,16}$/.test(cursor))
-    throw new ProblemError('bad_request', 'cursor: Must be the next_cursor of an earlier answer.', {
-      errors: [{ field: 'cursor', message: 'Must be the next_cursor of an earlier answer.' }],
-    });
-  return Number(cursor);
-}
-
-/** A job in a list (`JobSummary` in openapi.yaml). */
-export type JobSummary = ReturnType<typeof summarize>;
-
-function summarize(job: JobView) {
-  const { job_id, status, status_url, created_at, updated_at, publish_at, retry_at, tweet_id, tweet_url } =
-    job;
-  return {
-    job_id,
-    status,
-    message: shorten(job.message, 160),
-    status_url,
-    created_at,
-    updated_at,
-    publish_at,
-    retry_at,
-    tweet_id,
-    tweet_text: job.tweet_text === null ? null : shorten(job.tweet_text, 100),
-    tweet_url,
-    error_code: job.error?.code ?? null,
-  };
-}
-
-function shorten(text: string, characters: number): string {
-  const all = [...text];
-  return all.length <= characters ? text : `${all.slice(0, characters - 1).join('')}…`;
-}

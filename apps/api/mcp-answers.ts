@@ -1,7 +1,7 @@
 import type { CallToolResult } from '@modelcontextprotocol/server';
 import type { JobView } from '#libs/jobs/job-view.ts';
 import { type ActionRequired, type ProblemError, problemKinds } from '#libs/problem/problem.ts';
-import type { JobSummary } from './jobs.ts';
+import type { JobSummary } from './job-list.ts';
 import { resourceMetadataUrl } from './mcp-guard.ts';
 
 /** A good answer: the object of the HTTP API, and a sentence for models that read only text. */

@@ -1,10 +1,9 @@
 import type { z } from 'zod';
-import { Environment, isPlaceholder, type PriceName, type QueueName, type TokenKey } from './environment.ts';
+import { Environment, type PriceName, type QueueName, type TokenKey } from './environment.ts';
+import { ignoredVariables, missingVariables, type Role, usableFlaskKey } from './whole-environment.ts';
 
 export type { QueueName, TokenKey } from './environment.ts';
-
-/** Which process reads the environment: `start` generates what is missing, the others insist on it. */
-export type Role = 'start' | 'api' | 'worker';
+export type { Role } from './whole-environment.ts';
 
 export interface Config {
   readonly http: {
@@ -218,55 +217,6 @@ function tracingOf(env: z.output<typeof Environment>): Config['operate']['tracin
   const url = env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (base && `${base}/v1/traces`);
   if (url === undefined) return null;
   return { url, headers: env.OTEL_EXPORTER_OTLP_HEADERS ?? {}, share: env.OTEL_TRACES_SAMPLER_ARG };
-}
-
-function missingVariables(given: Record<string, unknown>, role: Role): string[] {
-  const problems: string[] = [];
-  const pair = (name: string, other: string) => {
-    if (given[other] !== undefined && given[name] === undefined)
-      problems.push(`${name}: is required when ${other} is set`);
-  };
-  pair('CLIENT_ID', 'CLIENT_SECRET');
-  pair('CLIENT_SECRET', 'CLIENT_ID');
-  pair('GPT_CLIENT_ID', 'GPT_CLIENT_SECRET');
-  pair('ADMIN_USER', 'ADMIN_PASSWORD');
-  pair('ADMIN_PASSWORD', 'ADMIN_USER');
-  pair('GPT_CLIENT_SECRET', 'GPT_CLIENT_ID');
-  pair('GPT_CLIENT_ID', 'GPT_REDIRECT_URIS');
-  if (role === 'start') return problems;
-  if (given.REDIS_URL === undefined)
-    problems.push(`REDIS_URL: is required for \`npm run ${role}\` (only \`npm start\` brings its own Redis)`);
-  if (given.TOKEN_KEYS === undefined)
-    problems.push('TOKEN_KEYS: is required; make one with: echo "k1:$(openssl rand -base64 32)"');
-  if (role === 'api' && given.SECRET_KEY === undefined) {
-    if (given.FLASK_SECRET_KEY === undefined)
-      problems.push('SECRET_KEY: is required; make one with: openssl rand -base64 32');
-    else if (usableFlaskKey(String(given.FLASK_SECRET_KEY)) === undefined)
-      problems.push('FLASK_SECRET_KEY: must have at least 32 characters and not be a placeholder');
-  }
-  return problems;
-}
-
-function ignoredVariables(given: Record<string, unknown>): string[] {
-  const notices: string[] = [];
-  const unused = ['ACCESS_TOKEN', 'ACCESS_TOKEN_SECRET'].filter((name) => given[name] !== undefined);
-  if (unused.length > 0)
-    notices.push(
-      `${unused.join(' and ')} no longer mean anything and are ignored: accounts connect by signing in.`,
-    );
-  if (
-    given.SECRET_KEY === undefined &&
-    given.FLASK_SECRET_KEY !== undefined &&
-    usableFlaskKey(String(given.FLASK_SECRET_KEY)) === undefined
-  )
-    notices.push(
-      'FLASK_SECRET_KEY is too short to sign cookies with and is ignored: a generated key is used.',
-    );
-  return notices;
-}
-
-function usableFlaskKey(value: string | undefined): string | undefined {
-  return value !== undefined && value.length >= 32 && !isPlaceholder(value) ? value : undefined;
 }
 
 function deepFreeze<T>(value: T): T {

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { useOwnRedis } from '../../test/own-redis.ts';
+import type { AcceptOutcome, AcceptRequest } from './accept-job.ts';
 import { redisNow } from './job-record.ts';
-import { type AcceptOutcome, type AcceptRequest, createJobStore, type MoveFacts } from './job-store.ts';
+import { createJobStore, type MoveFacts } from './job-store.ts';
 import type { Order } from './order.ts';
 
 const sealer = createSealer([{ kid: 'k1', key: randomBytes(32) }]);

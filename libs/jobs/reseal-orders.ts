@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { prepareScript } from '#libs/redis/script.ts';
 import type { Sealer } from '#libs/sealing/sealing.ts';
-import { orderContext, recordKey } from './job-store.ts';
+import { orderContext, recordKey } from './job-keys.ts';
 
 /** KEYS record · ARGV order before, order after → 1 or 0 */
 const resealLua = `#!lua

@@ -1,5 +1,5 @@
 import type { FieldError } from '#libs/problem/problem.ts';
-import type { JobSummary } from '../jobs.ts';
+import type { JobSummary } from '../job-list.ts';
 import { type Html, html } from './html.ts';
 import { badges, postUrl } from './job-page.ts';
 import type { Page } from './page.ts';

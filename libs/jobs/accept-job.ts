@@ -1,0 +1,128 @@
+import { hash } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { randomBytes } from '#libs/sealing/random-bytes.ts';
+import type { Sealer } from '#libs/sealing/sealing.ts';
+import { type Job, newItem, recordVersion } from './job.ts';
+import { listKey, openKey, openOfKey, orderContext, recordKey } from './job-keys.ts';
+import { parseJob } from './job-record.ts';
+import { jobScript } from './job-script.ts';
+import { fingerprintOf, mediaOf, type Order } from './order.ts';
+
+const recentMs = 10 * 60 * 1000;
+const recentKey = (accountId: string, fingerprint: string) => `recent:${accountId}:${fingerprint}`;
+
+export type AcceptOutcome =
+  | { readonly kind: 'accepted'; readonly jobId: string; readonly job: Job; readonly openJobs: number }
+  | { readonly kind: 'replayed' | 'recent' | 'key_reused'; readonly jobId: string }
+  | { readonly kind: 'too_many'; readonly openJobs: number };
+
+export interface AcceptRequest {
+  readonly accountId: string;
+  /** The account's name at X when it asked, for the URLs of its posts. */
+  readonly username: string;
+  readonly clientId: string;
+  readonly order: Order;
+  readonly idempotencyKey: string | null;
+  readonly allowDuplicate: boolean;
+  readonly maxOpenJobs: number;
+}
+
+function idempotencyKeyOf(request: Pick<AcceptRequest, 'accountId' | 'clientId'>, key: string): string {
+  return `idem:${request.accountId}:${request.clientId}:${hash('sha256', key, 'base64url')}`;
+}
+
+interface AcceptorOptions {
+  readonly redis: Redis;
+  readonly sealer: Sealer;
+  /** See `JobStoreOptions`. */
+  readonly here: () => string | null;
+  /** Sees each new record with its order, which needs not be unsealed for whoever asks next. */
+  readonly onAccepted: (job: Job, order: Order) => void;
+}
+
+/** The way of a post into the store: once for each wish, however often it is told. */
+export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOptions) {
+  const acceptScript = jobScript(redis, 'accept');
+
+  async function accept(request: AcceptRequest): Promise<AcceptOutcome> {
+    const { accountId, order } = request;
+    const jobId = randomBytes(16).toString('hex');
+    const fingerprint = fingerprintOf(order);
+    const idem = request.idempotencyKey === null ? '' : idempotencyKeyOf(request, request.idempotencyKey);
+    const items = mediaOf(order).flatMap((_, index) => [
+      [`item:${index}`, JSON.stringify(newItem)],
+      [`item:${index}:step`, 'new'],
+    ]);
+    const fields: Record<string, string> = {
+      v: String(recordVersion),
+      id: jobId,
+      account: accountId,
+      username: request.username,
+      client: request.clientId,
+      state: 'accepted',
+      order: sealer.seal(JSON.stringify(order), orderContext(accountId, jobId)),
+      fingerprint,
+      idem,
+      media: String(items.length / 2),
+      ...(order.publishAt === null ? {} : { publish_at: String(order.publishAt) }),
+      ...(order.expiresAt === null ? {} : { expires_at: String(order.expiresAt) }),
+      ...Object.fromEntries(items),
+    };
+    const traceparent = here();
+    if (traceparent !== null) fields.traceparent = traceparent;
+    const look = request.idempotencyKey === null && !request.allowDuplicate;
+    const [outcome, value, openJobs, acceptedAt, sequence] = (await acceptScript(
+      [
+        recordKey(jobId),
+        idem,
+        recentKey(accountId, fingerprint),
+        openKey,
+        listKey(accountId),
+        openOfKey(accountId),
+      ],
+      [
+        jobId,
+        fingerprint,
+        look ? 1 : 0,
+        recentMs,
+        request.maxOpenJobs,
+        items.length === 0 && order.publishAt === null ? 1 : 0,
+        accountId,
+        ...Object.entries(fields).flat(),
+      ],
+    )) as [string, string, number, number | string, string];
+    switch (outcome) {
+      case 'new': {
+        const at = String(acceptedAt);
+        const job = parseJob({ ...fields, accepted_at: at, updated_at: at, sequence });
+        onAccepted(job, order);
+        return { kind: 'accepted', jobId: value, job, openJobs };
+      }
+      case 'replay':
+        return { kind: 'replayed', jobId: value };
+      case 'recent':
+        return { kind: 'recent', jobId: value };
+      case 'reused':
+        return { kind: 'key_reused', jobId: value };
+      default:
+        return { kind: 'too_many', openJobs: Number(value) };
+    }
+  }
+
+  /** The job that this very content led to, by its key or (without one) within the window, whatever has passed meanwhile. */
+  async function findRepeat(
+    request: Pick<AcceptRequest, 'accountId' | 'clientId' | 'order'>,
+    key: string | null,
+  ): Promise<string | null> {
+    const fingerprint = fingerprintOf(request.order);
+    if (key !== null) {
+      const known = await redis.hmget(idempotencyKeyOf(request, key), 'job', 'fingerprint');
+      return known[0] && known[1] === fingerprint ? known[0] : null;
+    }
+    const recent = await redis.get(recentKey(request.accountId, fingerprint));
+    const state = recent && (await redis.hget(recordKey(recent), 'state'));
+    return state && state !== 'failed' && state !== 'canceled' ? recent : null;
+  }
+
+  return { accept, findRepeat };
+}
