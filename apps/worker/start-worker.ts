@@ -35,8 +35,13 @@ export async function startWorker(
 
   for (const queue of config.worker.queues)
     stack.use(serveQueue({ queue, config, deps, stopping: stopping.signal, trust, log, redis, timings }));
-  const timer = setInterval(() => void sweepOnce(deps, log), timings.sweepEveryMs);
-  void sweepOnce(deps, log);
+  const sweepOnce = oneAtATime(() =>
+    sweep(deps, stopping.signal).catch((error: unknown) =>
+      log.warn({ err: error }, 'The sweep could not be finished; the next one follows'),
+    ),
+  );
+  const timer = setInterval(sweepOnce, timings.sweepEveryMs);
+  sweepOnce();
   stack.defer(() => clearInterval(timer));
   void tidyOnce(deps, log);
   const tidying = setInterval(() => void tidyOnce(deps, log), timings.tidyEveryMs ?? usualTidyMs);
@@ -47,10 +52,16 @@ export async function startWorker(
   return { queues: config.worker.queues, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-async function sweepOnce(deps: PublishDeps, log: Log): Promise<void> {
-  await sweep(deps).catch((error: unknown) =>
-    log.warn({ err: error }, 'The sweep could not be finished; the next one follows'),
-  );
+/** While Redis is away a round takes as long as that: those that would begin meanwhile are left out. */
+function oneAtATime(act: () => Promise<void>): () => void {
+  let isBusy = false;
+  return () => {
+    if (isBusy) return;
+    isBusy = true;
+    void act().finally(() => {
+      isBusy = false;
+    });
+  };
 }
 
 /** Whoever ends a job removes its files, unless it dies first; and uploads that no post asked for end some day. */

@@ -4,7 +4,7 @@ import { createAcceptor } from './accept-job.ts';
 import type { Job } from './job.ts';
 import { createJobClaims } from './job-claims.ts';
 import { type HistoryEntry, parseHistory } from './job-history.ts';
-import { listKey, openKey, openOfKey, orderContext, recordKey } from './job-keys.ts';
+import { laneKey, listKey, openKey, openOfKey, orderContext, recordKey } from './job-keys.ts';
 import { parseJob, UnreadableRecordError } from './job-record.ts';
 import type { Order } from './order.ts';
 import { createRecordMoves } from './record-moves.ts';
@@ -92,9 +92,10 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
     };
   }
 
-  /** Open jobs whose next look is due, by Redis' clock. */
-  async function due(limit: number): Promise<string[]> {
-    return await redis.zrange(openKey, '-inf', String(await clock()), 'BYSCORE', 'LIMIT', 0, limit);
+  /** Open jobs whose next look is due, and Redis' clock, which says so. */
+  async function due(limit: number): Promise<{ ids: string[]; now: number }> {
+    const now = await clock();
+    return { now, ids: await redis.zrange(openKey, '-inf', String(now), 'BYSCORE', 'LIMIT', 0, limit) };
   }
 
   /** Redis' own time (epoch ms), by which the times in records are set: the clocks of workers differ. */
@@ -119,7 +120,12 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
     list,
     due,
     clock,
-    /** The sweeper has seen to it: look again then. */
+    /** Takes a job from among the posts of its account that wait for their turn, without reading it. */
+    leaveLane: async (jobId: string) => {
+      const accountId = await redis.hget(recordKey(jobId), 'account');
+      if (accountId !== null) await redis.zrem(laneKey(accountId), jobId);
+    },
+    /** The sweeper has seen to it: look again then, by Redis' clock. */
     checkAgain: async (jobId: string, at: number) => {
       await redis.zadd(openKey, 'XX', at, jobId);
     },

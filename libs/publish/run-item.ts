@@ -11,9 +11,7 @@ import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
 import { maxStarts } from './run-tweet.ts';
 import { settleItem } from './settle-item.ts';
 import { uploadItem } from './upload-item.ts';
-
-/** A scheduled post's media is fetched at once, but uploaded only this long before its time: X forgets it in a day. */
-const uploadAheadMs = 15 * 60_000;
+import { uploadTime } from './upload-time.ts';
 
 /** The work of one worker run on one media item. */
 export interface ItemRun extends RunContext {
@@ -97,7 +95,7 @@ export async function runItem(
 
 async function carryOn(deps: PublishDeps, job: Job, run: ItemRun, source: MediaSource): Promise<RunResult> {
   const now = (deps.now ?? Date.now)();
-  if (run.item.notBefore !== null && run.item.notBefore > now) return run.item.notBefore;
+  if (run.item.notBefore !== null && run.item.notBefore > now) return await sleep(run, run.item.notBefore);
   let allPrepared = job.media.every((item, index) => item.prepared !== null || index === run.index);
   const { prepared } = run.item;
   // The bytes may lie on another machine's disk, or be gone with it.
@@ -109,7 +107,7 @@ async function carryOn(deps: PublishDeps, job: Job, run: ItemRun, source: MediaS
       { stage: 'fetching', progress: 0, prepared: null, upload: null, notBefore: null, waitReason: null },
       { step: 'new' },
     );
-    const early = placed && job.media.length === 1 && (job.publishAt ?? 0) - uploadAheadMs <= now;
+    const early = placed && job.media.length === 1 && uploadTime(job) <= now;
     const done = await prepareItem(deps, run, { source, early });
     const saved = await run.save(
       { ...done, stage: 'waiting', progress: 0, failures: 0, failingSince: null },
@@ -124,8 +122,7 @@ async function carryOn(deps: PublishDeps, job: Job, run: ItemRun, source: MediaS
     }
   }
   if (!allPrepared) return null;
-  const uploadAt = (job.publishAt ?? 0) - uploadAheadMs;
-  if (uploadAt > now) return uploadAt;
+  if (uploadTime(job) > now) return await sleep(run, uploadTime(job));
   if (run.item.upload?.finalized !== true) await run.place.take();
   const wakeAt = await uploadItem(deps, run);
   if (wakeAt !== null) return wakeAt;
@@ -138,6 +135,12 @@ async function carryOn(deps: PublishDeps, job: Job, run: ItemRun, source: MediaS
     await deps.wakeUps.again(job.id, { openJobs: await deps.jobs.openJobs(job.accountId) });
   }
   return null;
+}
+
+/** Nothing failed: however often it is looked at before its time, that is no start. */
+async function sleep(run: ItemRun, until: number): Promise<number> {
+  await run.save({}, { passed: true });
+  return until;
 }
 
 /** Outside, without a slot of the worker; whoever leaves wakes it. The time is for those who died before they could. */
