@@ -19,6 +19,7 @@ import { createAccountPlaces } from '#libs/publish/account-places.ts';
 import { createGate } from '#libs/publish/gate.ts';
 import { createMediaMemory } from '#libs/publish/media-memory.ts';
 import type { PublishDeps } from '#libs/publish/publisher.ts';
+import { followRedisClock } from '#libs/redis/clock.ts';
 import type { RedisConnection } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { openSpool } from '#libs/spool/spool.ts';
@@ -37,7 +38,8 @@ export async function createPublishDeps(
 ): Promise<PublishDeps> {
   const sealer = createSealer(config.secrets.tokenKeys);
   stack.use(await announceKeys(redis, config.secrets.tokenKeys));
-  const wakeUps = stack.use(createWakeUps({ redis }));
+  const { now } = stack.use(await followRedisClock(redis));
+  const wakeUps = stack.use(createWakeUps({ redis, now }));
   const jobs = createJobStore({
     redis,
     sealer,
@@ -69,7 +71,7 @@ export async function createPublishDeps(
     mediaStore,
     uploads,
     ffmpeg: config.searchPath === null ? {} : { searchPath: config.searchPath },
-    mediaMemory: createMediaMemory({ redis }),
+    mediaMemory: createMediaMemory({ redis, now }),
     wakeUps,
     gate: createGate({ redis }),
     places: createAccountPlaces({ redis, leaseMs: timings.lockMs }),
@@ -83,6 +85,7 @@ export async function createPublishDeps(
     ),
     blocks,
     spend: createSpend({ redis, budgets: config.spend }),
+    now,
     prices: { ...usualPrices, ...config.spend.prices },
     policy: config.publish,
     counts,

@@ -58,9 +58,10 @@ export async function confirm(deps: PublishDeps, job: Job, order: Order, owner: 
 
 /** An unconfirmed job is still looked at now and then: X may show the post late. It is never sent again by itself. */
 export async function observe(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<RunResult> {
+  const now = (deps.now ?? Date.now)();
   const look = await lookForPost(deps, job, order);
-  if ('found' in look && look.found) return job.cursor + 1 < order.posts.length ? Date.now() : null;
-  const next = nextObservation(job.endedAt ?? 0, (deps.now ?? Date.now)());
+  if ('found' in look && look.found) return job.cursor + 1 < order.posts.length ? now : null;
+  const next = nextObservation(job.endedAt ?? 0, now);
   // After the last look nothing is due any more; the record stays until its retention ends.
   if (next === null) await deps.jobs.forget(job.id);
   else await deps.jobs.move(job.id, 'note', { owner, checkAt: next, patch: { starts: 0 } });

@@ -43,7 +43,8 @@ export interface PublishDeps {
   readonly calls: Pick<JobCalls, 'tell'>;
   /** Something unexpected, for the log of the process. */
   readonly report: (event: PublishEvent) => void;
-  readonly now?: () => number;
+  /** Redis' clock, as everything in a record goes by it. */
+  readonly now: () => number;
 }
 
 export interface PublishPolicy {
