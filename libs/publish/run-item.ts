@@ -17,6 +17,8 @@ import { uploadTime } from './upload-time.ts';
 export interface ItemRun extends RunContext {
   readonly jobId: string;
   readonly index: number;
+  /** This run, as the record names who holds the item. */
+  readonly owner: string;
   readonly accountId: string;
   readonly altText: string | null;
   /** Among the media of the account that may be in work. */
@@ -56,7 +58,7 @@ export async function runItem(
   }
   const source = mediaOf(deps.jobs.openOrder(job))[index];
   if (!source) return null;
-  if (claimed.starts > maxStarts) return await endPoisonItem(deps, job, index);
+  if (claimed.starts > maxStarts) return await endPoisonItem(deps, job, { index, owner });
   const { accountId, sequence } = job;
   await using place = createMediaPlace(deps, { accountId, jobId, index, owner, sequence });
   let step: ItemStep = first.prepared ? 'prepared' : 'new';
@@ -64,6 +66,7 @@ export async function runItem(
     ...context,
     jobId,
     index,
+    owner,
     accountId,
     altText: source.altText,
     place,
@@ -162,7 +165,11 @@ async function wakeOthers(deps: PublishDeps, job: Job, but: number): Promise<voi
   for (const index of job.media.keys()) if (index !== but) await deps.wakeUps.again(job.id, { index });
 }
 
-async function endPoisonItem(deps: PublishDeps, job: Job, index: number): Promise<RunResult> {
+async function endPoisonItem(
+  deps: PublishDeps,
+  job: Job,
+  { index, owner }: Pick<ItemRun, 'index' | 'owner'>,
+): Promise<RunResult> {
   deps.report({
     jobId: job.id,
     level: 'error',
@@ -170,7 +177,11 @@ async function endPoisonItem(deps: PublishDeps, job: Job, index: number): Promis
   });
   const detail =
     'This server failed three times at the same media file. Nothing was sent; its operator finds the reason in the log.';
-  await deps.jobs.move(job.id, 'fail', { patch: { error: { code: 'internal_error', detail } } });
+  await deps.jobs.move(job.id, 'fail', {
+    owner,
+    item: index,
+    patch: { error: { code: 'internal_error', detail } },
+  });
   return await cleanUp(deps, job.id);
 }
 

@@ -60,7 +60,7 @@ async function carryOn(deps: PublishDeps, claimed: Job, owner: string, run: RunC
           }
           // Our clock may be ahead: that of Redis decides, and is asked only then.
           const late = tooLate(job, now) && tooLate(job, await deps.jobs.clock());
-          if (late) return await expire(deps, job, late);
+          if (late) return await expire(deps, job, owner, late);
           if (await mediaNeedsUpload(deps, job, order, owner, now)) return null;
           const sent = await sendTweet(deps, job, order, { ...run, owner, rejectedToken });
           rejectedToken = sent.rejectedToken;
@@ -69,7 +69,7 @@ async function carryOn(deps: PublishDeps, claimed: Job, owner: string, run: RunC
           // Redis' clock differs from ours: its word on what is due, and on what is too late, counts.
           if (sent.refused === 'due')
             return await sleep(deps, job, owner, Math.max(50, await timeUntilDue(deps, job)));
-          if (sent.refused === 'expired') return await expire(deps, job, missedExpiry);
+          if (sent.refused === 'expired') return await expire(deps, job, owner, missedExpiry);
           if (sent.verdict === null) return now + 500;
           if (sent.ended) return null;
           break;
@@ -137,9 +137,16 @@ async function endPoison(deps: PublishDeps, job: Job, owner: string): Promise<Ru
     await leaveUnconfirmed(deps, job, owner);
     return null;
   }
+  // It is only looked at, and the sweeper says when again.
+  if (job.state === 'unconfirmed') return null;
+  // Nor one that may be on X since Redis went back in time. Where it cannot even be looked for, it ends as above.
+  if (mustLookFirst(job, await deps.jobs.clock())) {
+    await lookFirst(deps, job, owner);
+    return (deps.now ?? Date.now)() + 1000;
+  }
   const detail =
     'This server failed three times at the same step. Nothing was sent; its operator finds the reason in the log.';
-  await deps.jobs.move(job.id, 'fail', { patch: { error: { code: 'internal_error', detail } } });
+  await deps.jobs.move(job.id, 'fail', { owner, patch: { error: { code: 'internal_error', detail } } });
   return null;
 }
 
@@ -152,8 +159,8 @@ async function timeUntilDue(deps: PublishDeps, job: Job): Promise<number> {
 
 const missedExpiry = 'It could not be sent before its expires_at.';
 
-async function expire(deps: PublishDeps, job: Job, detail: string): Promise<null> {
-  await deps.jobs.move(job.id, 'fail', { patch: { error: { code: 'expired', detail } } });
+async function expire(deps: PublishDeps, job: Job, owner: string, detail: string): Promise<null> {
+  await deps.jobs.move(job.id, 'fail', { owner, patch: { error: { code: 'expired', detail } } });
   return null;
 }
 

@@ -116,10 +116,13 @@ export async function settleItem(
 
   async function fail(code: ProblemCode, detail: string): Promise<RunResult> {
     const several = job.media.length > 1 ? `Media item ${run.index + 1}: ${detail}` : detail;
-    await deps.jobs.move(job.id, 'fail', {
+    const failed = await deps.jobs.move(job.id, 'fail', {
+      owner: run.owner,
+      item: run.index,
       patch: { error: { code, detail: several }, notBefore: null, waitReason: null },
     });
-    await deps.mediaStore.remove(job.id);
+    // Where it was refused, somebody else has the item by now and goes on with its files.
+    if (failed.done) await deps.mediaStore.remove(job.id);
     return null;
   }
 }

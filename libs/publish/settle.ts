@@ -35,7 +35,10 @@ export async function settle(deps: PublishDeps, job: Job, owner: string, error: 
   throw error;
 
   async function fail(problem: JobError): Promise<RunResult> {
-    await deps.jobs.move(job.id, 'fail', { patch: { error: problem, notBefore: null, waitReason: null } });
+    await deps.jobs.move(job.id, 'fail', {
+      owner,
+      patch: { error: problem, notBefore: null, waitReason: null },
+    });
     return null;
   }
 
