@@ -60,25 +60,22 @@ export const moves = {
   },
   /** X has it. Wins from wherever the record stands: a success is never argued away. */
   created: {
-    from: ['sending', 'confirming', 'unconfirmed', 'ready', 'failed', 'canceled'],
+    from: [...open, 'failed', 'canceled'],
     to: 'published',
     guards: ['cursor'],
     evenWhenFull: true,
   },
   /** As `created`, and the thread goes on with its next post. */
   createdNext: {
-    from: ['sending', 'confirming', 'unconfirmed', 'ready'],
+    from: open,
     to: 'ready',
     guards: ['cursor'],
     evenWhenFull: true,
   },
   /** As `created`, but X did not tell the id that the next post of the thread would have to answer. */
-  createdAlone: {
-    from: ['sending', 'confirming', 'unconfirmed', 'ready'],
-    to: 'failed',
-    guards: ['cursor'],
-    evenWhenFull: true,
-  },
+  createdAlone: { from: open, to: 'failed', guards: ['cursor'], evenWhenFull: true },
+  /** As the two above, of a thread that has come to its end meanwhile: it goes on with nothing, but tells what is live. */
+  createdLate: { from: ['failed', 'canceled'], to: 'same', guards: ['cursor'], evenWhenFull: true },
   /** A definite no from X to this very attempt. */
   rejected: {
     from: ['sending', 'confirming'],

@@ -51,6 +51,12 @@ export function planCreated(
   return { name: 'created', facts: { cursor, tweet, patch } };
 }
 
+/** The same of a thread that somebody has ended meanwhile; null: such a thing cannot be said of this move. */
+export function planCreatedLate({ name, facts }: PlannedMove): PlannedMove | null {
+  if (name !== 'createdNext' && name !== 'createdAlone') return null;
+  return { name: 'createdLate', facts: { ...facts, patch: { cursor: (facts.cursor ?? 0) + 1 } } };
+}
+
 /** What the answer to one attempt means for the job (the answer table for creating a post). */
 export function planOutcome(job: Job, order: Order, verdict: Verdict, context: OutcomeContext): PlannedMove {
   switch (verdict.kind) {

@@ -47,6 +47,7 @@ function describeMove(entry: MoveEntry, { posts, media }: Told): Html | string |
     notCreated: 'X did not take it, and surely posted nothing: trying again',
     created: posts === 1 ? 'Published' : `Published, all ${posts} posts`,
     createdNext: `Published ${which}`,
+    createdLate: `Published ${which}, after the end`,
     createdAlone: `Published ${which}, but X did not tell its id: the rest cannot follow`,
     rejected: `X refused ${which}${titleOf(entry.code)}`,
     outcomeUnknown: 'X did not answer clearly: checking whether the post is there',
