@@ -56,9 +56,10 @@ export function createAccountAnswers(deps: AccountDeps) {
     await deps.signIn.revokeAccount(caller.accountId);
     let canceled = 0;
     for (const jobId of await deps.jobs.openJobIds(caller.accountId)) {
+      const job = await deps.jobs.find(jobId).catch(() => null);
       if (!(await deps.jobs.move(jobId, 'cancel')).done) continue;
       canceled++;
-      await deps.wakeUps.ended(jobId);
+      await deps.wakeUps.ended(jobId, job?.media.length ?? 0);
     }
     const revoked = await revokeAtX(caller.accountId);
     const name = account ? `@${account.username}` : caller.accountId;
