@@ -151,6 +151,8 @@ function planRejected(
   verdict: Verdict & { kind: 'rejected' },
   { now, random }: OutcomeContext,
 ): PlannedMove {
+  // Nothing may be called failed that an earlier attempt may have brought to X.
+  if (verdict.mayBeDuplicate && job.openAttempts > 0) return unknown(job, { observation: noObservation });
   const indexes = itemsOfPost(job, order, job.cursor);
   const fresh = indexes.every((index) => job.media[index]?.reuploads === 0);
   // X also says this of media that it has only just finished: a moment's wait belongs to the cure.

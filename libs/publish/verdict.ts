@@ -14,6 +14,8 @@ export type Verdict =
       readonly code: ProblemCode;
       readonly detail: string;
       readonly cure: Cure | null;
+      /** X gave no reason that could be read: it may have been that it has this text already. */
+      readonly mayBeDuplicate?: true;
     }
   | { readonly kind: 'token' }
   | { readonly kind: 'credits' }
@@ -63,7 +65,10 @@ function judgeRefusal(answer: XAnswerError): Verdict {
   if (invalidMedia.test(words))
     return { kind: 'rejected', code: 'media_expired', detail, cure: 'media_again' };
   if (answer.code === 385) return { kind: 'rejected', code: 'rejected_by_x', detail, cure: 'reply_later' };
-  if (answer.status === 403) return { kind: 'rejected', cure: null, detail, code: codeOfForbidden(answer) };
+  if (answer.status === 403) {
+    const silent = words.trim() === '' && answer.type === '' && { mayBeDuplicate: true as const };
+    return { kind: 'rejected', cure: null, detail, code: codeOfForbidden(answer), ...silent };
+  }
   return { kind: 'rejected', code: 'rejected_by_x', detail, cure: null };
 }
 
