@@ -6,6 +6,7 @@ import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { useOwnRedis } from '../../test/own-redis.ts';
 import { mediaNeedsWork } from './media-at-x.ts';
+import { createMediaMemory, rememberMediaOf } from './media-memory.ts';
 
 const { redis } = await useOwnRedis();
 const jobs = createJobStore({ redis, sealer: createSealer([{ kid: 'k', key: randomBytes(32) }]) });
@@ -116,4 +117,16 @@ describe('a thread that is about to be sent', () => {
     // Else the rest would wait for it.
     expect(media).toMatchObject([{ stage: 'ready' }, items['half at X']]);
   });
+});
+
+it('media that was not ready when its post was found on X is not used for another post', async () => {
+  const memory = createMediaMemory({ redis });
+  const identity = { accountId: '7', sha256: 'x', mediaCategory: 'tweet_video', altText: null };
+  for (const kind of ['half at X', 'at X without its alt text', 'ready'] as const) {
+    const job = await readyJob([kind]);
+    await rememberMediaOf(memory, job, jobs.openOrder(job));
+    expect(await memory.find(identity)).toEqual(
+      kind === 'ready' ? expect.objectContaining({ mediaId: '9' }) : null,
+    );
+  }
 });
