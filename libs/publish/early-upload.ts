@@ -15,6 +15,9 @@ const worthwhileBytes = 8 * 1024 * 1024;
 /** What will look at the whole file is readied this long before that is here: it takes a moment to start, and does not wait for ever. */
 const readyAheadMs = 1000;
 
+export type EarlyUploadDeps = AppendDeps &
+  Pick<PublishDeps, 'blocks'> & { readonly x: Pick<XApi, 'initializeUpload'> };
+
 /** An upload that runs beside the download of the same file, which it follows. */
 export interface EarlyUpload {
   readonly arrivals: Arrivals;
@@ -36,7 +39,7 @@ interface Sent {
  * left at X without finalize, where it does no harm.
  */
 export function createEarlyUpload(
-  deps: AppendDeps & Pick<PublishDeps, 'blocks'> & { readonly x: Pick<XApi, 'initializeUpload'> },
+  deps: EarlyUploadDeps,
   run: Pick<ItemRun, 'jobId' | 'accountId' | 'signal'> & { readonly item: Pick<MediaItem, 'segmentBytes'> },
   file: string,
 ): EarlyUpload {
