@@ -1,14 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { hasEnded, isClosed, type Job } from '#libs/jobs/job.ts';
-import type { Order } from '#libs/jobs/order.ts';
 import { confirm, leaveUnconfirmed, observe, unknownOutcome } from './confirm.ts';
 import { mustLookFirst, planLookFirst } from './intent.ts';
-import { uploadAgain } from './outcome-plan.ts';
+import { mediaNeedsWork } from './media-at-x.ts';
 import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
 import { sendTweet } from './send-tweet.ts';
 import { settle } from './settle.ts';
-import { itemsOfPost } from './tweet-draft.ts';
-import { lastsLongEnough } from './upload-item.ts';
 
 /** The most often that a step may be begun without being passed: after that the job is poison. */
 export const maxStarts = 3;
@@ -61,7 +58,7 @@ async function carryOn(deps: PublishDeps, claimed: Job, owner: string, run: RunC
           // Our clock may be ahead: that of Redis decides, and is asked only then.
           const late = tooLate(job, now) && tooLate(job, await deps.jobs.clock());
           if (late) return await expire(deps, job, owner, late);
-          if (await mediaNeedsUpload(deps, job, order, owner, now)) return null;
+          if (await mediaNeedsWork(deps, job, order, owner, now)) return null;
           const sent = await sendTweet(deps, job, order, { ...run, owner, rejectedToken });
           rejectedToken = sent.rejectedToken;
           // Another post of the account goes first, and wakes this one when it is through.
@@ -171,26 +168,4 @@ function tooLate(job: Job, now: number): string | null {
   if (job.publishAt !== null && first && now - job.publishAt > latestMs)
     return 'Its time was missed by more than six hours.';
   return null;
-}
-
-/** Sends media that X is about to forget back to the media workers; true when there is any. */
-async function mediaNeedsUpload(
-  deps: PublishDeps,
-  job: Job,
-  order: Order,
-  owner: string,
-  now: number,
-): Promise<boolean> {
-  const stale = itemsOfPost(job, order, job.cursor).filter((index) => {
-    const item = job.media[index];
-    return !item || !lastsLongEnough(item, now);
-  });
-  if (stale.length === 0) return false;
-  const moved = await deps.jobs.move(job.id, 'mediaAgain', {
-    owner,
-    checkAfterMs: 10_000,
-    patch: { items: uploadAgain(job, stale), starts: 0 },
-  });
-  if (moved.done) for (const index of stale) await deps.wakeUps.again(job.id, { index });
-  return true;
 }

@@ -1,7 +1,7 @@
 import type { MediaItem, PreparedItem, UploadState } from '#libs/jobs/job.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { segmentBytesFor } from '#libs/x-api/limits.ts';
-import type { XMediaStatus } from '#libs/x-api/x-api.ts';
+import type { XApi, XMediaStatus } from '#libs/x-api/x-api.ts';
 import { appendSegments } from './append-segments.ts';
 import { mediaStep } from './media-step.ts';
 import { createProgress } from './progress.ts';
@@ -51,7 +51,11 @@ export function lastsLongEnough({ upload, reuploads }: MediaItem, now: number): 
   return upload !== null && (upload.expiresAt === null || upload.expiresAt >= now + mustLastMs);
 }
 
-const about = ({ jobId, accountId, signal }: ItemRun) => ({ jobId, accountId, signal });
+const about = ({ jobId, accountId, signal }: Pick<ItemRun, 'jobId' | 'accountId' | 'signal'>) => ({
+  jobId,
+  accountId,
+  signal,
+});
 
 async function beginUpload(deps: PublishDeps, run: ItemRun, prepared: PreparedItem): Promise<UploadState> {
   const upload = await initializeUpload(deps, run, prepared);
@@ -62,8 +66,8 @@ async function beginUpload(deps: PublishDeps, run: ItemRun, prepared: PreparedIt
 
 /** Begins an upload at X. */
 export async function initializeUpload(
-  deps: PublishDeps,
-  run: ItemRun,
+  deps: Pick<PublishDeps, 'gate' | 'vault' | 'calls'> & { readonly x: Pick<XApi, 'initializeUpload'> },
+  run: Pick<ItemRun, 'jobId' | 'accountId' | 'signal'> & { readonly item: Pick<MediaItem, 'segmentBytes'> },
   media: Pick<PreparedItem, 'mediaType' | 'mediaCategory' | 'bytes'>,
 ): Promise<UploadState> {
   const { mediaType, mediaCategory, bytes } = media;
