@@ -64,7 +64,7 @@ it.skipIf(!hasFfmpeg)(
     };
     const place = { tryTake: async () => true, take: async () => {}, [Symbol.asyncDispose]: async () => {} };
     const run: ItemRun = {
-      ...{ jobId: 'job', index: 0, accountId: '7', altText: null, place, item: newItem },
+      ...{ jobId: 'job', index: 0, owner: 'run', accountId: '7', altText: null, place, item: newItem },
       ...{ signal: new AbortController().signal, mayAct: () => true },
       save: async () => ({ prepared: false, ready: false }),
     };
