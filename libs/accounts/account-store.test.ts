@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { connectRedis } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { useOwnRedis } from '../../test/own-redis.ts';
+import { startRedisRelay } from '../../test/redis-relay.ts';
 import { createAccountStore } from './account-store.ts';
 
-const { redis } = await useOwnRedis();
+const { redis, url } = await useOwnRedis();
 const oldKey = { kid: 'old', key: randomBytes(32) };
 const newKey = { kid: 'new', key: randomBytes(32) };
 
@@ -69,6 +71,27 @@ test('a removed account is gone, and what is to be revoked comes back', async ()
   expect(await accounts.ids()).toEqual([]);
   expect(await accounts.remove('7')).toBeNull();
   expect(await redis.keys('*')).toEqual([]);
+});
+
+test('removing an account loses no pair that is stored in the same moment: it is there, or to be revoked', async () => {
+  await using relay = await startRedisRelay(Number(new URL(url).port));
+  await using slow = await connectRedis(relay.url, 'wait');
+  const accounts = open();
+  await accounts.connect(ada, tokenSet('1'));
+  // The read of the removal has been answered, and a refresh or a sign-in stores another pair before it goes on.
+  const stored = relay.once({
+    command: 'hmget',
+    at: 'reply',
+    act: async () => void (await accounts.connect(ada, tokenSet('2'))),
+  });
+  const removing = createAccountStore({ redis: slow, sealer: createSealer([oldKey]) });
+  const removed = await removing.remove('7');
+  await stored;
+  const left = await accounts.tokens.read('7');
+  expect([removed?.refreshToken, left?.refreshToken]).toEqual([
+    tokenSet('1').refreshToken,
+    tokenSet('2').refreshToken,
+  ]);
 });
 
 test('tokens whose key is gone ask for a new sign-in, and work again when the key is back', async () => {

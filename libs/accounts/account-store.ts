@@ -100,9 +100,12 @@ export function createAccountStore(options: {
     },
     find: async (accountId) => toAccount(accountId, await fetch(accountId)),
     async remove(accountId) {
-      const found = parse(accountId, await fetch(accountId));
-      // A pair that a refresh brings from now on finds no account and is revoked by the vault.
-      await redis.multi().del(accountKey(accountId)).srem(accountIds, accountId).exec();
+      const key = accountKey(accountId);
+      // Read in the same step: a pair that a refresh stored just before is revoked too, and one that it brings from
+      // now on finds no account and is revoked by the vault.
+      const steps = redis.multi().hmget(key, ...accountFields);
+      const [read] = (await steps.del(key).srem(accountIds, accountId).exec()) ?? [];
+      const found = parse(accountId, (read?.[1] as (string | null)[] | undefined) ?? []);
       return found?.tokens ? { ...found.tokens, scope: found.scope } : null;
     },
   };
