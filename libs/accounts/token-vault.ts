@@ -21,7 +21,7 @@ export interface TokenVault extends AsyncDisposable {
    *   XUnreachableError or XAnswerError when no new token is to be had now and the old one is of no use.
    */
   accessToken(accountId: string, need?: TokenNeed): Promise<string>;
-  /** Stores what X gave to processes that could not store it. Resolves to how many pairs were. To be run at start. */
+  /** Stores what X gave to processes that could not store it. Resolves to how many pairs were. See `keepReplaying`. */
   replaySpool(): Promise<number>;
 }
 
