@@ -11,8 +11,6 @@ interface Run {
   /** Of the job's media; the post itself where none is named. */
   readonly index?: number;
   readonly mayAct?: boolean;
-  /** How far the worker's clock has moved on. */
-  readonly laterMs?: number;
 }
 
 /** A worker that does nothing by itself: each run on an entry is the test's word. */
@@ -41,14 +39,13 @@ export async function openWorkerByHand(
     deps,
     redis,
     events,
-    async run(jobId, { index, mayAct = true, laterMs = 0 } = {}) {
+    async run(jobId, { index, mayAct = true } = {}) {
       const record = `job:${jobId}`;
       await redis.hset(record, index === undefined ? 'started_at' : `item:${index}:started_at`, 0);
-      const later = { ...deps, now: () => Date.now() + laterMs };
       const context = { signal: new AbortController().signal, mayAct: () => mayAct };
       return index === undefined
-        ? await runTweet(later, jobId, context)
-        : await runItem(later, jobId, index, context);
+        ? await runTweet(deps, jobId, context)
+        : await runItem(deps, jobId, index, context);
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };

@@ -94,12 +94,15 @@ test('removing an account loses no pair that is stored in the same moment: it is
   ]);
 });
 
-test('tokens whose key is gone ask for a new sign-in, and work again when the key is back', async () => {
+test('tokens whose key is missing here leave the account connected, and work again when the key is back', async () => {
   await open(oldKey).connect(ada, tokenSet('1'));
   const without = open(newKey);
-  expect(await without.find('7')).toMatchObject({ state: 'reconnect' });
-  expect(await without.tokens.read('7')).toBeNull();
-  expect(await open(newKey, oldKey).find('7')).toMatchObject({ state: 'connected' });
+  expect(await without.find('7')).toMatchObject({ state: 'connected' });
+  await expect(without.tokens.read('7')).rejects.toMatchObject({ name: 'UnknownKeyError', kid: 'old' });
+  expect(await open(newKey, oldKey).tokens.read('7')).toMatchObject({ accessToken: 'canary-access-1' });
+  // Whoever signs in again needs the missing key no more.
+  await without.connect(ada, tokenSet('2'));
+  expect(await without.tokens.read('7')).toMatchObject({ accessToken: 'canary-access-2' });
 });
 
 test('a sealed token set copied to another account does not open', async () => {

@@ -33,9 +33,9 @@ async function carryOn(deps: PublishDeps, claimed: Job, owner: string, run: RunC
   while (job && !isClosed(job.state)) {
     if (run.signal.aborted) return await handBack(deps, job, owner);
     if (job.starts > maxStarts) return await endPoison(deps, job, owner);
-    const order = deps.jobs.openOrder(job);
     const now = (deps.now ?? Date.now)();
     try {
+      const order = deps.jobs.openOrder(job);
       switch (job.state) {
         case 'accepted':
         case 'ready': {
