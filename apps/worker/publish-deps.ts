@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { createAccountStore } from '#libs/accounts/account-store.ts';
+import { keepReplaying } from '#libs/accounts/keep-replaying.ts';
 import { createTokenVault } from '#libs/accounts/token-vault.ts';
 import type { Config } from '#libs/config/config.ts';
 import { announceKeys } from '#libs/deployment/key-holders.ts';
@@ -59,7 +60,13 @@ export async function createPublishDeps(
   const oauth = watchRefreshes(createXOAuth({ ...config.x, redirectUri: config.x.redirectUri ?? '' }), watch);
   const accounts = createAccountStore({ redis, sealer });
   const vault = stack.use(createTokenVault({ accounts, oauth, spool, redis }));
-  await vault.replaySpool();
+  stack.use(
+    await keepReplaying({
+      vault,
+      redis,
+      onFailure: (err) => log.warn({ err }, 'Tokens in the spool cannot be stored yet'),
+    }),
+  );
   const blocks = createBlockPool();
   const mediaStore = createMediaStore({ dataDir: config.dataDir, maxBytes: config.mediaDiskBytes });
   const uploads = createUploadStore({ redis });

@@ -66,7 +66,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
     return parseHistory(await redis.lrange(`${recordKey(jobId)}:history`, 0, '-1'));
   }
 
-  /** The order of a job, opened: once for each job that was read, however many want to see it. */
+  /** The order of a job, opened: once for each job that was read, however many want to see it. @throws UnsealError */
   function openOrder(job: Job): Order {
     const known = opened.get(job);
     if (known) return known;

@@ -2,6 +2,7 @@ import type { Job, JobError, Observation } from '#libs/jobs/job.ts';
 import { redisNow } from '#libs/jobs/job-record.ts';
 import type { MoveFacts } from '#libs/jobs/job-store.ts';
 import type { Order } from '#libs/jobs/order.ts';
+import { UnknownKeyError } from '#libs/sealing/sealing.ts';
 import { snowflakeAt } from '#libs/x-api/snowflake.ts';
 import type { XTweet } from '#libs/x-api/x-api.ts';
 import {
@@ -61,11 +62,16 @@ export async function observe(deps: PublishDeps, job: Job, order: Order, owner: 
   const now = (deps.now ?? Date.now)();
   const look = await lookForPost(deps, job, order);
   if ('found' in look && look.found) return job.cursor + 1 < order.posts.length ? now : null;
-  const next = nextObservation(job.endedAt ?? 0, now);
+  await observeLater(deps, job, owner);
+  return null;
+}
+
+/** When it is looked for next, if ever. */
+export async function observeLater(deps: PublishDeps, job: Job, owner: string): Promise<void> {
+  const next = nextObservation(job.endedAt ?? 0, (deps.now ?? Date.now)());
   // After the last look nothing is due any more; the record stays until its retention ends.
   if (next === null) await deps.jobs.forget(job.id);
   else await deps.jobs.move(job.id, 'note', { owner, checkAt: next, patch: { starts: 0 } });
-  return null;
 }
 
 async function decideAbsent(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<RunResult> {
@@ -141,6 +147,7 @@ async function lookForPost(deps: PublishDeps, job: Job, order: Order): Promise<L
       deps.x.recentTweets(job.accountId, { sinceId: snowflakeAt(since) }, call),
     );
   } catch (error) {
+    if (error instanceof UnknownKeyError) throw error;
     deps.report({ jobId: job.id, level: 'warn', message: 'X did not show the posts of the account', error });
     return { refused: true };
   }

@@ -70,6 +70,8 @@ export function planOutcome(job: Job, order: Order, verdict: Verdict, context: O
       return unknown(job, { observation: noObservation });
     case 'not_sent':
       return planNotSent(job, context);
+    case 'held_back':
+      return notCreated(job, {});
     case 'token':
       return job.renewedToken ? rejected(job, reconnectNeeded) : notCreated(job, { renewedToken: true });
     case 'credits':

@@ -66,7 +66,7 @@ export interface PublishEvent {
 export interface RunContext {
   /** Aborts when the worker stops or has lost the entry: yield at the next boundary. */
   readonly signal: AbortSignal;
-  /** false when the queue's lock on this entry was not confirmed for too long. */
+  /** false when the queue's lock on this entry was not confirmed for too long, or Redis has yet to be looked at anew. */
   readonly mayAct: () => boolean;
 }
 

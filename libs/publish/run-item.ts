@@ -20,7 +20,7 @@ export interface ItemRun extends RunContext {
   /** This run, as the record names who holds the item. */
   readonly owner: string;
   readonly accountId: string;
-  readonly altText: string | null;
+  altText: string | null;
   /** Among the media of the account that may be in work. */
   readonly place: MediaPlace;
   /** The item as last saved. */
@@ -56,8 +56,6 @@ export async function runItem(
     await deps.wakeUps.again(jobId, { round: 'look' });
     return null;
   }
-  const source = mediaOf(deps.jobs.openOrder(job))[index];
-  if (!source) return null;
   if (claimed.starts > maxStarts) return await endPoisonItem(deps, job, { index, owner });
   const { accountId, sequence } = job;
   await using place = createMediaPlace(deps, { accountId, jobId, index, owner, sequence });
@@ -68,7 +66,7 @@ export async function runItem(
     index,
     owner,
     accountId,
-    altText: source.altText,
+    altText: null,
     place,
     item: first,
     async save(changes, options = {}) {
@@ -80,6 +78,9 @@ export async function runItem(
     },
   };
   try {
+    const source = mediaOf(deps.jobs.openOrder(job))[index];
+    if (!source) return null;
+    run.altText = source.altText;
     return await carryOn(deps, job, run, source.source);
   } catch (error) {
     if (error instanceof ItemTakenOverError) return await cleanUp(deps, jobId);

@@ -30,9 +30,9 @@ async function carryOn(deps: PublishDeps, claimed: Job, owner: string, run: RunC
   while (job && !isClosed(job.state)) {
     if (run.signal.aborted) return await handBack(deps, job, owner);
     if (job.starts > maxStarts) return await endPoison(deps, job, owner);
-    const order = deps.jobs.openOrder(job);
     const now = (deps.now ?? Date.now)();
     try {
+      const order = deps.jobs.openOrder(job);
       switch (job.state) {
         case 'accepted':
         case 'ready': {
@@ -61,8 +61,9 @@ async function carryOn(deps: PublishDeps, claimed: Job, owner: string, run: RunC
           if (await mediaNeedsWork(deps, job, order, owner, now)) return null;
           const sent = await sendTweet(deps, job, order, { ...run, owner, rejectedToken });
           rejectedToken = sent.rejectedToken;
-          // Another post of the account goes first, and wakes this one when it is through.
-          if (sent.refused === 'turn') return await sleep(deps, job, owner, 2000);
+          // Another post of the account goes first, and wakes this one when it is through; or this worker is kept from acting.
+          if (sent.refused === 'turn' || sent.refused === 'may_not_act')
+            return await sleep(deps, job, owner, 2000);
           // Redis' clock differs from ours: its word on what is due, and on what is too late, counts.
           if (sent.refused === 'due')
             return await sleep(deps, job, owner, Math.max(50, await timeUntilDue(deps, job)));

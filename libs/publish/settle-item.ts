@@ -1,6 +1,8 @@
 import type { Job, WaitReason } from '#libs/jobs/job.ts';
 import { type ProblemCode, ProblemError } from '#libs/problem/problem.ts';
+import { UnknownKeyError } from '#libs/sealing/sealing.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
+import { itemWaitsForKey } from './missing-key.ts';
 import { backOff } from './outcome-plan.ts';
 import { failingSince, limitedTooLong, maxLimitedMs, noCredits, unreachable } from './patience.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
@@ -20,6 +22,7 @@ export async function settleItem(
   const now = (deps.now ?? Date.now)();
   if (error instanceof GateClosedError)
     return await waitWhile(error.reason, now + error.waitMs, run.item.failures);
+  if (error instanceof UnknownKeyError) return await itemWaitsForKey(deps, job, run, error);
   if (error instanceof ProblemError) return await settleProblem(error);
   if (error instanceof XAnswerError) return await settleAnswer(error);
   if (error instanceof XUnreachableError) return await tryAgain();

@@ -8,6 +8,8 @@ export type Verdict =
   | { readonly kind: 'created_no_id' }
   /** Proof that the request never left. */
   | { readonly kind: 'not_sent' }
+  /** The same, and X has no part in it: this worker was too slow, or was no longer allowed to. */
+  | { readonly kind: 'held_back' }
   /** X refused this post for good; nothing exists. */
   | {
       readonly kind: 'rejected';

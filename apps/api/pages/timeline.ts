@@ -20,6 +20,7 @@ const waits: Record<WaitReason, string> = {
   x_down: 'X did not answer',
   storage: 'This server had no room for the media',
   media_host: 'The host of the media did not answer',
+  key: 'The key that it was sealed with is missing here',
 };
 
 type MoveEntry = Extract<HistoryEntry, { move: MoveName }>;
