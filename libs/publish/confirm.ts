@@ -31,7 +31,7 @@ type Look = { readonly found: true } | { readonly found: false } | { readonly re
  */
 export async function confirm(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<RunResult> {
   const now = await deps.jobs.clock();
-  const ownClock = (at: number) => at - now + (deps.now ?? Date.now)();
+  const ownClock = (at: number) => at - now + deps.now();
   const seen = job.observation ?? noObservation;
   const plan = (time: number, observation: Observation) =>
     planConfirm(
@@ -54,12 +54,12 @@ export async function confirm(deps: PublishDeps, job: Job, order: Order, owner: 
   const next = plan(now, observation);
   const at = next.kind === 'read_at' ? Math.max(next.at, now + 1) : now;
   await note(deps, job, owner, observation, at);
-  return at - now + (deps.now ?? Date.now)();
+  return at - now + deps.now();
 }
 
 /** An unconfirmed job is still looked at now and then: X may show the post late. It is never sent again by itself. */
 export async function observe(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<RunResult> {
-  const now = (deps.now ?? Date.now)();
+  const now = deps.now();
   const look = await lookForPost(deps, job, order);
   if ('found' in look && look.found) return job.cursor + 1 < order.posts.length ? now : null;
   await observeLater(deps, job, owner);
@@ -68,14 +68,14 @@ export async function observe(deps: PublishDeps, job: Job, order: Order, owner: 
 
 /** When it is looked for next, if ever. */
 export async function observeLater(deps: PublishDeps, job: Job, owner: string): Promise<void> {
-  const next = nextObservation(job.endedAt ?? 0, (deps.now ?? Date.now)());
+  const next = nextObservation(job.endedAt ?? 0, deps.now());
   // After the last look nothing is due any more; the record stays until its retention ends.
   if (next === null) await deps.jobs.forget(job.id);
   else await deps.jobs.move(job.id, 'note', { owner, checkAt: next, patch: { starts: 0 } });
 }
 
 async function decideAbsent(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<RunResult> {
-  const now = (deps.now ?? Date.now)();
+  const now = deps.now();
   const about = { owner, attemptId: job.attemptId ?? '', cursor: job.cursor };
   const reject = async (error: JobError) => {
     await deps.jobs.move(job.id, 'rejected', { ...about, patch: { error } });

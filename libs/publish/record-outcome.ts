@@ -44,7 +44,7 @@ export async function recordOutcome(
   const refusedForNow = verdict.kind === 'limited' || verdict.kind === 'credits';
   const passage = refusedForNow ? await deps.gate.peek(job.accountId, 'create_tweet') : null;
   const context = {
-    now: (deps.now ?? Date.now)(),
+    now: deps.now(),
     opensAt: passage?.open === false ? passage.until : null,
     random: Math.random(),
     giveUpAfterMs: deps.policy.giveUpAfterMs,

@@ -52,7 +52,7 @@ export async function runItem(
   const first = claimed.job.media[index];
   if (!first || claimed.job.state !== 'accepted' || first.stage === 'ready') return null;
   const { job } = claimed;
-  if (mustLookFirst(job, (deps.now ?? Date.now)())) {
+  if (mustLookFirst(job, deps.now())) {
     await deps.wakeUps.again(jobId, { round: 'look' });
     return null;
   }
@@ -88,7 +88,7 @@ export async function runItem(
     // Stopped on purpose: no failure of the item, and the start is taken back.
     if (context.signal.aborted) {
       await run.save({}, { passed: true }).catch(() => {});
-      return (deps.now ?? Date.now)();
+      return deps.now();
     }
     return await settleItem(deps, job, run, error).catch((cause: unknown) => {
       if (cause instanceof ItemTakenOverError) return null;
@@ -98,7 +98,7 @@ export async function runItem(
 }
 
 async function carryOn(deps: PublishDeps, job: Job, run: ItemRun, source: MediaSource): Promise<RunResult> {
-  const now = (deps.now ?? Date.now)();
+  const now = deps.now();
   if (run.item.notBefore !== null && run.item.notBefore > now) return await sleep(run, run.item.notBefore);
   let allPrepared = job.media.every((item, index) => item.prepared !== null || index === run.index);
   const { prepared } = run.item;
@@ -155,7 +155,7 @@ async function waitForPlace(
 ): Promise<RunResult> {
   try {
     await run.save({ stage: 'waiting', progress: 0 }, { passed: true });
-    return (deps.now ?? Date.now)() + askAfterMs;
+    return deps.now() + askAfterMs;
   } catch (error) {
     if (error instanceof ItemTakenOverError) return await cleanUp(deps, run.jobId);
     throw error;

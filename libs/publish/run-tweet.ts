@@ -30,7 +30,7 @@ async function carryOn(deps: PublishDeps, claimed: Job, owner: string, run: RunC
   while (job && !isClosed(job.state)) {
     if (run.signal.aborted) return await handBack(deps, job, owner);
     if (job.starts > maxStarts) return await endPoison(deps, job, owner);
-    const now = (deps.now ?? Date.now)();
+    const now = deps.now();
     try {
       const order = deps.jobs.openOrder(job);
       switch (job.state) {
@@ -82,7 +82,7 @@ async function carryOn(deps: PublishDeps, claimed: Job, owner: string, run: RunC
         }
         case 'confirming': {
           const at = await confirm(deps, job, order, owner);
-          if (at === null || at > (deps.now ?? Date.now)()) return at;
+          if (at === null || at > deps.now()) return at;
           break;
         }
         case 'unconfirmed':
@@ -107,7 +107,7 @@ async function handBack(deps: PublishDeps, job: Job, owner: string): Promise<Run
     patch: { starts: Math.max(0, job.starts - 1) },
     checkAfterMs: 1000,
   });
-  return (deps.now ?? Date.now)();
+  return deps.now();
 }
 
 async function lookFirst(deps: PublishDeps, job: Job, owner: string): Promise<void> {
@@ -117,7 +117,7 @@ async function lookFirst(deps: PublishDeps, job: Job, owner: string): Promise<vo
 
 async function sleep(deps: PublishDeps, job: Job, owner: string, waitMs: number): Promise<RunResult> {
   await deps.jobs.move(job.id, 'note', { owner, patch: { starts: 0 }, checkAfterMs: waitMs + 5000 });
-  return (deps.now ?? Date.now)() + waitMs;
+  return deps.now() + waitMs;
 }
 
 async function endPoison(deps: PublishDeps, job: Job, owner: string): Promise<RunResult> {
@@ -128,7 +128,7 @@ async function endPoison(deps: PublishDeps, job: Job, owner: string): Promise<Ru
   });
   if (job.state === 'sending') {
     await deps.jobs.move(job.id, 'deadlinePassed', unknownOutcome());
-    return (deps.now ?? Date.now)() + 1000;
+    return deps.now() + 1000;
   }
   // Never called failed: it may be on X. It is still looked at now and then.
   if (job.state === 'confirming') {
@@ -140,7 +140,7 @@ async function endPoison(deps: PublishDeps, job: Job, owner: string): Promise<Ru
   // Nor one that may be on X since Redis went back in time. Where it cannot even be looked for, it ends as above.
   if (mustLookFirst(job, await deps.jobs.clock())) {
     await lookFirst(deps, job, owner);
-    return (deps.now ?? Date.now)() + 1000;
+    return deps.now() + 1000;
   }
   const detail =
     'This server failed three times at the same step. Nothing was sent; its operator finds the reason in the log.';

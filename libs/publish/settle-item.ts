@@ -19,7 +19,7 @@ export async function settleItem(
   run: ItemRun,
   error: unknown,
 ): Promise<RunResult> {
-  const now = (deps.now ?? Date.now)();
+  const now = deps.now();
   if (error instanceof GateClosedError)
     return await waitWhile(error.reason, now + error.waitMs, run.item.failures);
   if (error instanceof UnknownKeyError) return await itemWaitsForKey(deps, job, run, error);

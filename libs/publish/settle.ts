@@ -14,7 +14,7 @@ import { GateClosedError } from './x-call.ts';
  * the count of starts decides how often it may happen.
  */
 export async function settle(deps: PublishDeps, job: Job, owner: string, error: unknown): Promise<RunResult> {
-  const now = (deps.now ?? Date.now)();
+  const now = deps.now();
   if (error instanceof GateClosedError) {
     const since = failingSince(job, error.reason, now);
     const overdue = now - since > deps.policy.giveUpAfterMs;

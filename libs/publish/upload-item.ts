@@ -18,7 +18,7 @@ const minute = 60_000;
 export async function uploadItem(deps: PublishDeps, run: ItemRun): Promise<RunResult> {
   const { prepared } = run.item;
   if (!prepared) throw new TypeError('nothing is prepared');
-  const now = (deps.now ?? Date.now)();
+  const now = deps.now();
   let { upload } = run.item;
   // What X has failed or lost once is not taken from memory again.
   if (!upload && run.item.reuploads === 0 && (await useKnownMedia(deps, run, prepared))) return null;
@@ -113,7 +113,7 @@ async function sendSegments(
 }
 
 async function judgeStatus(deps: PublishDeps, run: ItemRun, status: XMediaStatus): Promise<RunResult> {
-  const now = (deps.now ?? Date.now)();
+  const now = deps.now();
   const known = run.item.upload;
   if (!known) throw new TypeError('no upload to judge');
   const upload: UploadState = {
