@@ -284,6 +284,30 @@ describe('an address', () => {
     expect([status, 'account' in body]).toEqual([200, true]);
   });
 
+  it('names the methods that it takes to whoever tries another', async () => {
+    const taken = new Map<string, string[]>();
+    for (const { path, method } of operationsOf(loadContract('https://posts.example.com')))
+      taken.set(path, [...(taken.get(path) ?? []), method.toUpperCase()]);
+    taken.set('/sign-out', ['POST']).set('/privacy', ['GET', 'HEAD']).delete('/oauth/register');
+    for (const [path, methods] of taken)
+      for (const method of ['GET', 'POST', 'PUT', 'DELETE']) {
+        const url = system.url + path.replace(/\{\w+\}/g, 'unknown');
+        const answer = await fetch(url, { method, redirect: 'manual' });
+        if (answer.status !== 405) continue;
+        const allowed = answer.headers.get('allow')?.split(', ');
+        expect(allowed, `${method} ${path}`).toEqual(expect.arrayContaining(methods));
+        expect(allowed, `${method} ${path}`).not.toContain(method);
+      }
+    for (const [method, path] of [
+      'PUT /postTweet',
+      'GET /postTweet',
+      'DELETE /healthz',
+      'DELETE /jobs/1',
+    ].map((line) => line.split(' ')))
+      expect((await fetch(`${system.url}${path}`, { method: method ?? '' })).status).toBe(405);
+    expect((await fetch(`${system.url}/nothing`, { method: 'PATCH' })).status).toBe(404);
+  });
+
   it('needs the token in its header, and in no other place', async () => {
     const elsewhere = await fetch(`${system.url}/me?access_token=${session.accessToken}`);
     expect(elsewhere.status).toBe(401);

@@ -1,4 +1,4 @@
-import Router from '@koa/router';
+import Router, { type RouterContext } from '@koa/router';
 import Koa, { type Context } from 'koa';
 import helmet from 'koa-helmet';
 import type { Counts } from '#libs/insight/counts.ts';
@@ -72,18 +72,20 @@ export function createApp(deps: AppDeps): Koa {
   app.use(deps.signIn.routes);
   app.use(pageRoutes({ ...deps, ...deps.pages }).routes());
   if (deps.doors.mcp) app.use(mcpRoutes(deps).routes());
-  app.use(
-    posting.allowedMethods({
-      throw: true,
-      methodNotAllowed: () => methodNotAllowed(),
-      notImplemented: () => methodNotAllowed(),
-    }),
-  );
+  app.use(tellMethods);
   return app;
 }
 
-const methodNotAllowed = () =>
-  new ProblemError('method_not_allowed', 'This address does not take this method. See /openapi.json.');
+/** Last of all: an address that is there, but not for this method (RFC 9110 section 15.5.6). */
+function tellMethods(ctx: RouterContext): void {
+  const methods = new Set(ctx.matched?.flatMap((layer) => layer.methods));
+  if (methods.size === 0 || methods.has(ctx.method)) return;
+  const Allow = [...methods].join(', ');
+  if (ctx.method !== 'OPTIONS')
+    throw new ProblemError('method_not_allowed', `This address takes ${Allow}.`, { headers: { Allow } });
+  ctx.set({ Allow });
+  ctx.body = '';
+}
 
 function securityHeaders(publicUrl: string) {
   return helmet({
