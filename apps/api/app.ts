@@ -17,6 +17,7 @@ import { type Operation, operationRoutes } from './operate.ts';
 import { tellRequests } from './operate-requests.ts';
 import { traceRequests } from './operate-traces.ts';
 import { wantsPage } from './pages/page.ts';
+import type { Doors } from './pages/setup.ts';
 import { acceptPost, type PostingDeps } from './post-tweet.ts';
 import { answerProblems } from './problem.ts';
 import type { Readiness } from './readiness.ts';
@@ -44,7 +45,7 @@ export interface AppDeps {
   /** Aborts when the server stops. */
   readonly stopping: AbortSignal;
   /** Which front doors are open. Pages for people are there either way. */
-  readonly doors: { readonly rest: boolean; readonly mcp: boolean };
+  readonly doors: Doors;
   readonly pages: Pick<
     PagesDeps,
     'sessions' | 'accountStore' | 'history' | 'calls' | 'operator' | 'simulatorUrl'

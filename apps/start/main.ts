@@ -36,7 +36,7 @@ try {
     const startedAt = performance.now();
     await using running = await startAll({ config, environment, print, signal: stop.signal });
     if (!stop.signal.aborted) {
-      process.stdout.write(greeting(running, performance.now() - startedAt));
+      process.stdout.write(greeting(running, { ...config, durationMs: performance.now() - startedAt }));
       await new Promise((resolve) => stop.signal.addEventListener('abort', resolve));
     }
   }
