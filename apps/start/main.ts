@@ -32,6 +32,7 @@ try {
   else {
     const environment = withEnvFile(process.env);
     const config = loadConfig(environment, 'start');
+    for (const notice of config.notices) print('start', notice);
     print('start', 'Starting …');
     const startedAt = performance.now();
     await using running = await startAll({ config, environment, print, signal: stop.signal });
