@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startWorker } from '#apps/worker/start-worker.ts';
 import { answer } from '#apps/x-simulator/fault.ts';
 import type { JobView } from '#libs/jobs/job-view.ts';
+import { connectRedis } from '#libs/redis/connect.ts';
 import { validatingFetch } from './openapi-fetch.ts';
 import { quickTimings } from './quick-timings.ts';
 import { type Session, type System, startSystem } from './system.ts';
@@ -197,6 +198,23 @@ describe('GET /jobs/{job_id}/events', () => {
     const late = await follow(session, job_id, stream.events[0]?.id);
     await late.ended;
     expect(late.events.map(({ job }) => job.status)).toEqual(['published']);
+  });
+
+  it('tell a change once, however often it is announced', async () => {
+    await using redis = await connectRedis(system.redis.url, 'wait');
+    const session = await system.connect('sandbox_ada');
+    const { job_id } = await accept(session, { text: 'Announced often', publish_at: tomorrow() });
+    const stream = await follow(session, job_id);
+    await expect.poll(() => stream.events.length).toBe(1);
+    const readsOf = async () => /cmdstat_hgetall:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1];
+    for (let announced = 0; announced < 3; announced++) {
+      const before = await readsOf();
+      await redis.publish('jobs:changed', job_id);
+      await expect.poll(readsOf).not.toBe(before);
+    }
+    await session.request('POST', `/jobs/${job_id}/cancel`);
+    await stream.ended;
+    expect(stream.events.map(({ job }) => job.status)).toEqual(['scheduled', 'canceled']);
   });
 
   it('are for the own account alone', async () => {
