@@ -75,6 +75,44 @@ describe('the job object', () => {
     });
   });
 
+  it('stays in work, and goes forward, from the first look at its media to its sending', () => {
+    const bytes = { file: 'f', sha256: '', bytes: 1, mediaType: 'image/png' };
+    const prepared = { ...bytes, kind: 'image', mediaCategory: 'tweet_image' } as const;
+    const ready = item({ stage: 'ready', prepared });
+    const steps: [Partial<Job>, string][] = [
+      [{ media: [item({ stage: 'fetching' }), item({})] }, 'fetching'],
+      [{ media: [item({ fetched: true }), item({})] }, 'preparing'],
+      [{ media: [item({ stage: 'preparing' }), item({ fetched: true })] }, 'preparing'],
+      [{ media: [item({ prepared }), item({ prepared })] }, 'preparing'],
+      [{ media: [item({ stage: 'uploading', prepared }), item({ prepared })] }, 'uploading'],
+      [{ media: [item({ stage: 'x_processing', prepared }), item({ prepared })] }, 'uploading'],
+      [{ media: [ready, item({ prepared })] }, 'uploading'],
+      [{ media: [ready, item({ stage: 'x_processing', prepared })] }, 'x_processing'],
+      [{ media: [ready, ready] }, 'posting'],
+      [{ state: 'ready', media: [ready, ready] }, 'posting'],
+      [{ state: 'sending', media: [ready, ready] }, 'posting'],
+    ];
+    let before = 0;
+    for (const [given, stage] of steps) {
+      const shown = view(given);
+      expect([shown.status, shown.stage]).toEqual(['processing', stage]);
+      expect(shown.progress).toBeGreaterThanOrEqual(before);
+      before = shown.progress;
+    }
+    // Between two posts of a thread, too, and between two attempts.
+    expect(view({ state: 'ready', fence: 1 })).toMatchObject({ status: 'processing', stage: 'posting' });
+  });
+
+  it('says after a bad end how far it had come', () => {
+    const fetching = item({ stage: 'fetching', progress: 80 });
+    for (const state of ['failed', 'canceled'] as const) {
+      expect(view({ state }).progress).toBe(0);
+      expect(view({ state, media: [fetching] }).progress).toBe(20);
+      expect(view({ state, fence: 1 }).progress).toBe(95);
+    }
+    expect(view({ state: 'unconfirmed' }).progress).toBe(95);
+  });
+
   it('names every post of a thread with its address, and no address where X told no id', () => {
     const tweets = [
       { id: '11', publishedAt: now },
