@@ -66,6 +66,33 @@ describe('the job object', () => {
     expect(waiting.message).toMatch(/credits/);
   });
 
+  it('tells times as people do, and who has to do what', () => {
+    const at = (ms: number) => ({ state: 'ready', notBefore: now + ms, waitReason: 'limit' }) as const;
+    expect(view({ publishAt: Date.UTC(2026, 10, 22, 9) }).message).toBe(
+      'The post is scheduled for 22 November 2026, 09:00 UTC.',
+    );
+    expect(view({ publishAt: Date.UTC(2026, 10, 22, 9, 0, 7, 90) }).message).toContain(', 09:00:07 UTC.');
+    const limited = 'X limits how much this account may do right now. The post will be tried again';
+    expect(view(at(15 * 60_000)).message).toBe(`${limited} at 00:15 UTC; nothing needs to be done.`);
+    expect(view(at(90_001)).message).toContain('at 00:02 UTC;');
+    expect(view(at(40_000)).message).toBe(`${limited} in a moment; nothing needs to be done.`);
+    expect(view(at(25 * 3_600_000)).message).toContain('on 2 January 2026, 01:00 UTC;');
+    expect(view({ ...at(15 * 60_000), waitReason: 'credits' }).message).toBe(
+      'The X app has run out of credits. Its operator has to add some at X, or the post fails in the end; it will be tried again at 00:15 UTC.',
+    );
+  });
+
+  it('tells a failure in sentences', () => {
+    const failed = (detail: string) =>
+      view({ state: 'failed', error: { code: 'rejected_by_x', detail } }).message;
+    expect(failed('X refused the post: Not allowed')).toBe(
+      'The post failed. X refused the post: Not allowed. Nothing was posted.',
+    );
+    expect(failed('X could not be reached for a long time. Nothing was sent.')).toBe(
+      'The post failed. X could not be reached for a long time. Nothing was sent.',
+    );
+  });
+
   it('waits for media only when every open item waits', () => {
     const waits = item({ stage: 'uploading', notBefore: now + 1000, waitReason: 'limit' });
     expect(view({ media: [waits, item({ stage: 'ready' })] }).status).toBe('waiting');
