@@ -158,6 +158,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   });
   server.on('request', app.callback());
   answerBrokenRequests(server, publicUrl);
+  for (const problem of await readiness.problems()) log.warn({}, `No post can be accepted: ${problem}`);
   // Disposed of in reverse: waits are answered first, then connections end, then what they needed.
   stack.defer(() => closeServer(server));
   stack.defer(() => stopping.abort());
