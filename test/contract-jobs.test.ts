@@ -84,6 +84,13 @@ describe('a job whose outcome nobody knows', () => {
       status: 400,
       body: { code: 'bad_request', errors: [{ field: 'outcome' }] },
     });
+    const word = (body: unknown) => ada.request<Problem>('POST', `/jobs/${jobId}/resolve`, body);
+    const both = await word({ outcome: 'perhaps', foo: 1, tweet_id: null });
+    expect(both.body.errors).toEqual([
+      { field: 'outcome', message: 'Must be posted, not_posted or resend.' },
+      { field: 'foo', message: 'There is no such field.' },
+    ]);
+    expect((await word([])).body.errors).toEqual([{ field: 'body', message: 'Must be a JSON object.' }]);
     expect(await resolve(ben, jobId, 'posted')).toMatchObject({ status: 404, body: { code: 'not_found' } });
     expect((await ada.request('GET', `/jobs/${jobId}`)).body.status).toBe('unconfirmed');
   });

@@ -148,6 +148,31 @@ describe('POST /validateTweet', () => {
     );
   });
 
+  it('names each wrong field, those that were sent, and nothing that is not wrong', async () => {
+    const session = await system.connect('sandbox_ada');
+    const fieldsOf = async (body: unknown) => {
+      for (const path of ['/postTweet', '/validateTweet']) {
+        const { status, body: refusal } = await session.request<Refusal>('POST', path, body);
+        if (path === '/postTweet' || status === 400) answers.push(refusal.errors?.map(({ field }) => field));
+      }
+      return answers.splice(0);
+    };
+    const answers: unknown[] = [];
+    const twice = (fields: readonly string[]) => [fields, fields];
+    const poll = { options: ['a', 'x'.repeat(26)], duration_minutes: 5.5, z: 1 };
+    expect(await fieldsOf({ text: 'x', poll })).toEqual(
+      twice(['poll.duration_minutes', 'poll.z', 'poll.options[1]']),
+    );
+    expect(await fieldsOf({ text: 5 })).toEqual(twice(['text']));
+    for (const body of [[], null, 'x']) expect(await fieldsOf(body)).toEqual(twice(['body']));
+    expect(await fieldsOf({ text: 'a', thread: [null, { text: 5 }] })).toEqual(
+      twice(['thread[0]', 'thread[1].text']),
+    );
+    const file = { id: 'f', download_link: 'https://files.example/f' };
+    const five = { media_url: 'https://files.example/a', openaiFileIdRefs: [file, file, file, file] };
+    expect(await fieldsOf(five)).toEqual([['openaiFileIdRefs']]);
+  });
+
   it('names every wrong field of a long thread', async () => {
     const session = await system.connect('sandbox_ada');
     const thread = Array.from({ length: 25 }, () => ({

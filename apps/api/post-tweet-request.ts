@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import { type MediaSource, type Order, type PostOrder, replySettings } from '#libs/jobs/order.ts';
 import type { FieldError } from '#libs/problem/problem.ts';
-import { postFields, threadFields } from './post-tweet-schema.ts';
+import { noSuchField, toFieldErrors } from './field-errors.ts';
+import { pollFields, postFields, rawPoll, threadFields } from './post-tweet-schema.ts';
 
 const mostFiles = 10;
 const usedFiles = 4;
@@ -20,13 +21,15 @@ export interface ReadRequest {
   readonly malformed: readonly FieldError[];
   /** Broken rules (422). */
   readonly broken: readonly FieldError[];
+  /** Fields about which no rule can be judged, because of something malformed. */
+  readonly undecided: ReadonlySet<string>;
 }
 
 /** Reads the body of `POST /postTweet`: what can be read is read, so that one answer names every wrong field. */
 export function readPostTweetRequest(body: unknown): ReadRequest {
   const malformed: FieldError[] = [];
   const broken: FieldError[] = [];
-  const given = readFields(body, postFields, '', malformed);
+  const given = readFields(body, { ...postFields, poll: rawPoll }, '', malformed);
   const first = toPost(given, '', broken, toFiles(given.openaiFileIdRefs, broken));
   const thread = (given.thread ?? []).map((item, index) => {
     const at = `thread[${index}].`;
@@ -60,7 +63,7 @@ export function readPostTweetRequest(body: unknown): ReadRequest {
       posts: [first, ...thread],
       replyTo: given.reply_to_tweet_id ?? null,
       quoteOf: given.quote_tweet_id ?? null,
-      poll: given.poll ? { options: given.poll.options, durationMinutes: given.poll.duration_minutes } : null,
+      poll: given.poll ? toPoll(given.poll, malformed) : null,
       replySettings: settings ?? null,
       communityId: given.community_id ?? null,
       madeWithAi: given.made_with_ai ?? null,
@@ -74,8 +77,28 @@ export function readPostTweetRequest(body: unknown): ReadRequest {
     unusedFiles: Math.max(0, (given.openaiFileIdRefs?.length ?? 0) - usedFiles),
     malformed,
     broken,
+    undecided: undecidedFields([first, ...thread], malformed),
   };
 }
+
+/** "Text is required" and "more alt texts than media" are not known to be true where text or media could not be read. */
+function undecidedFields(posts: readonly PostOrder[], malformed: readonly FieldError[]): Set<string> {
+  const base = /^(?:thread\[\d+\]\.)?\w+/;
+  const unread = new Set(malformed.flatMap(({ field }) => [field, base.exec(field)?.[0]]));
+  const undecided = posts.flatMap((post, index) => {
+    const at = index === 0 ? '' : `thread[${index - 1}].`;
+    const isUnread = unread.has(at.slice(0, -1) || 'body') || unread.has(`${at}text`);
+    const media = mediaFields.some((name) => unread.has(at + name));
+    const isTextless = (post.text ?? '').trim() === '';
+    return [
+      ...(isUnread || (media && isTextless) ? [`${at}text`] : []),
+      ...(media ? [`${at}alt_texts`] : []),
+    ];
+  });
+  return new Set(undecided);
+}
+
+const mediaFields = ['media_url', 'media_urls', 'media_ids', 'openaiFileIdRefs'];
 
 /** Reads each field by itself, so that one bad field hides no other; null means left out, as models send it. */
 function readFields<T extends Record<string, z.ZodType>>(
@@ -92,25 +115,30 @@ function readFields<T extends Record<string, z.ZodType>>(
   for (const [name, value] of Object.entries(body)) {
     const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined;
     if (!schema) {
-      malformed.push({ field: `${at}${name.slice(0, 60)}`, message: 'There is no such field.' });
+      malformed.push({ field: `${at}${name.slice(0, 60)}`, message: noSuchField });
       continue;
     }
     if (value === null) continue;
-    const parsed = schema.safeParse(value);
+    const parsed = schema.safeParse(name === 'alt_texts' ? withoutHoles(value) : value);
     if (parsed.success) read[name] = parsed.data;
-    else
-      for (const issue of parsed.error.issues)
-        malformed.push({ field: at + toPath([name, ...issue.path]), message: issue.message });
+    else malformed.push(...toFieldErrors(parsed.error, at + name));
   }
   return read as Fields<T>;
 }
 
-function toPath(path: readonly PropertyKey[]): string {
-  return path
-    .map((part, index) =>
-      typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${String(part)}`,
-    )
-    .join('');
+/** An item without a description among others that have one. */
+function withoutHoles(altTexts: unknown): unknown {
+  return Array.isArray(altTexts) ? altTexts.map((altText) => altText ?? '') : altTexts;
+}
+
+/** What could not be read counts as something that breaks no rule. */
+function toPoll(sent: unknown, malformed: FieldError[]): NonNullable<Order['poll']> {
+  const given = readFields(sent, pollFields, 'poll.', malformed);
+  const isNamed = (name: string) => malformed.some(({ field }) => field.startsWith(`poll.${name}`));
+  for (const name of ['options', 'duration_minutes'] as const)
+    if (given[name] === undefined && !isNamed(name))
+      malformed.push({ field: `poll.${name}`, message: 'Is required.' });
+  return { options: given.options ?? ['1', '2'], durationMinutes: given.duration_minutes ?? 5 };
 }
 
 function toPost(

@@ -9,7 +9,7 @@ import type { UploadStore } from '#libs/jobs/upload-store.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
 import { type FieldError, ProblemError } from '#libs/problem/problem.ts';
 import { type Prices, xLimits } from '#libs/x-api/limits.ts';
-import { readPostTweetRequest } from './post-tweet-request.ts';
+import { type ReadRequest, readPostTweetRequest } from './post-tweet-request.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
 export interface PostingDeps {
@@ -46,8 +46,7 @@ export async function acceptPost(
   const { key, faults } = agreeOnKey(request.requestId, idempotencyKey);
   const { order, waitSeconds } = request;
   const account = await connectedAccount(deps, caller);
-  const broken = [...faults, ...request.broken, ...(await judgeOrder(deps, account, order))];
-  if (request.malformed.length > 0) throw refusal('bad_request', [...request.malformed, ...broken]);
+  const broken = await judgeRequest(deps, account, request, faults);
   const objections =
     broken.length > 0 ? [refusal('validation_failed', broken)] : await findObjections(deps, account, order);
   if (objections[0]) {
@@ -91,10 +90,9 @@ export async function acceptPost(
 /** The same judgement without accepting anything: what `POST /validateTweet` tells. */
 export async function judgePost(deps: PostingDeps, caller: Caller, body: unknown) {
   const request = readPostTweetRequest(body);
-  if (request.malformed.length > 0) throw refusal('bad_request', [...request.malformed, ...request.broken]);
   const account = await connectedAccount(deps, caller);
   const { unusedFiles } = request;
-  const broken = [...request.broken, ...(await judgeOrder(deps, account, request.order))];
+  const broken = await judgeRequest(deps, account, request);
   const order = shortened(request.order);
   const objections = await findObjections(deps, account, order);
   const openJobs = await deps.jobs.openJobs(account.id);
@@ -148,6 +146,20 @@ export async function connectedAccount(
 export function maxWeightedLengthOf(account: Account): number {
   const premium = account.subscriptionType !== null && account.subscriptionType !== 'None';
   return premium ? xLimits.text.maxWeightedLengthPremium : xLimits.text.maxWeightedLength;
+}
+
+/** The rules that the request breaks. @throws {ProblemError} bad_request for a malformed one, naming these as well */
+async function judgeRequest(
+  deps: PostingDeps,
+  account: Account,
+  request: ReadRequest,
+  faults: readonly FieldError[] = [],
+): Promise<FieldError[]> {
+  const { malformed, undecided } = request;
+  const judged = await judgeOrder(deps, account, request.order);
+  const broken = [...faults, ...request.broken, ...judged.filter(({ field }) => !undecided.has(field))];
+  if (malformed.length > 0) throw refusal('bad_request', [...malformed, ...broken]);
+  return broken;
 }
 
 async function judgeOrder(deps: PostingDeps, account: Account, order: Order): Promise<FieldError[]> {
