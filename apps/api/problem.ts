@@ -86,8 +86,8 @@ function sendProblem(ctx: Context, problem: ProblemError, publicUrl: string): vo
 }
 
 /** Where an account that X no longer knows us for is connected again; a client with a bad token knows its own way. */
-function remedyOf({ code }: ProblemError, publicUrl: string): string {
-  const reconnect = problemKinds[code].action === 'reconnect' && code !== 'unauthorized';
+function remedyOf({ code, headers }: ProblemError, publicUrl: string): string {
+  const reconnect = problemKinds[code].action === 'reconnect' && headers['WWW-Authenticate'] === undefined;
   return reconnect ? ` Connect the account again at ${publicUrl}/startAuth` : '';
 }
 
