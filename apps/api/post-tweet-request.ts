@@ -3,11 +3,17 @@ import { type MediaSource, type Order, type PostOrder, replySettings } from '#li
 import type { FieldError } from '#libs/problem/problem.ts';
 import { noSuchField, toFieldErrors } from './field-errors.ts';
 import { pollFields, postFields, rawPoll, threadFields } from './post-tweet-schema.ts';
+import { toTime } from './read-time.ts';
 
 const mostFiles = 10;
 const usedFiles = 4;
 
 type Fields<T extends Record<string, z.ZodType>> = { [Name in keyof T]?: z.infer<T[Name]> };
+
+interface Address {
+  readonly field: string;
+  readonly url: string;
+}
 
 /** A request as far as it could be read, with everything that is wrong with it. */
 export interface ReadRequest {
@@ -15,6 +21,8 @@ export interface ReadRequest {
   readonly requestId: string | null;
   readonly allowDuplicate: boolean;
   readonly waitSeconds: number;
+  /** Where media is to be fetched, by the fields that say so. */
+  readonly addresses: readonly Address[];
   /** Files of the conversation beyond those that a post can hold. */
   readonly unusedFiles: number;
   /** Wrong types and unknown names: the request is malformed (400). */
@@ -30,10 +38,12 @@ export function readPostTweetRequest(body: unknown): ReadRequest {
   const malformed: FieldError[] = [];
   const broken: FieldError[] = [];
   const given = readFields(body, { ...postFields, poll: rawPoll }, '', malformed);
-  const first = toPost(given, '', broken, toFiles(given.openaiFileIdRefs, broken));
+  const addresses: Address[] = [];
+  const files = toFiles(given.openaiFileIdRefs, broken, addresses);
+  const first = toPost(given, '', { broken, addresses }, files);
   const thread = (given.thread ?? []).map((item, index) => {
     const at = `thread[${index}].`;
-    return toPost(readFields(item, threadFields, at, malformed), at, broken, []);
+    return toPost(readFields(item, threadFields, at, malformed), at, { broken, addresses }, []);
   });
   if (thread.length > 25)
     broken.push({ field: 'thread', message: 'A thread has at most 25 posts after the first.' });
@@ -74,6 +84,7 @@ export function readPostTweetRequest(body: unknown): ReadRequest {
     requestId: id ?? null,
     allowDuplicate: given.allow_duplicate ?? false,
     waitSeconds: wait,
+    addresses,
     unusedFiles: Math.max(0, (given.openaiFileIdRefs?.length ?? 0) - usedFiles),
     malformed,
     broken,
@@ -144,7 +155,7 @@ function toPoll(sent: unknown, malformed: FieldError[]): NonNullable<Order['poll
 function toPost(
   given: Fields<typeof threadFields>,
   at: string,
-  broken: FieldError[],
+  { broken, addresses }: { readonly broken: FieldError[]; readonly addresses: Address[] },
   files: readonly MediaSource[],
 ): PostOrder {
   const urls = [
@@ -152,8 +163,8 @@ function toPost(
     ...(given.media_urls ?? []).map((url, index) => ({ field: `${at}media_urls[${index}]`, url })),
   ];
   for (const { field, url } of urls) {
-    if (!isWebAddress(url))
-      broken.push({ field, message: 'Must be the https address of an image, GIF or video.' });
+    if (isWebAddress(url)) addresses.push({ field, url });
+    else broken.push({ field, message: 'Must be the https address of an image, GIF or video.' });
   }
   const media: MediaSource[] = [
     ...urls.map(({ url }) => ({ kind: 'url' as const, url })),
@@ -166,15 +177,14 @@ function toPost(
 function toFiles(
   refs: z.infer<typeof postFields.openaiFileIdRefs> | undefined,
   broken: FieldError[],
+  addresses: Address[],
 ): MediaSource[] {
   if (!refs) return [];
   if (refs.length > mostFiles) broken.push({ field: 'openaiFileIdRefs', message: 'At most 10 files.' });
   return refs.slice(0, usedFiles).map((ref, index) => {
-    if (!isWebAddress(ref.download_link))
-      broken.push({
-        field: `openaiFileIdRefs[${index}].download_link`,
-        message: 'Must be an https address. Attach the file again.',
-      });
+    const field = `openaiFileIdRefs[${index}].download_link`;
+    if (isWebAddress(ref.download_link)) addresses.push({ field, url: ref.download_link });
+    else broken.push({ field, message: 'Must be an https address. Attach the file again.' });
     return { kind: 'file', fileId: ref.id ?? ref.download_link, url: ref.download_link };
   });
 }
@@ -182,19 +192,4 @@ function toFiles(
 function isWebAddress(value: string): boolean {
   const url = URL.parse(value);
   return url !== null && ['https:', 'http:'].includes(url.protocol) && value.length <= 2048;
-}
-
-/** RFC 3339, with a zone: a time without one means something else in every place. */
-const rfc3339 =
-  /^(\d{4})-(\d{2})-(\d{2})[Tt ](?:[01]\d|2[0-3]):\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/;
-
-function toTime(field: string, value: string | undefined, broken: FieldError[]): number | null {
-  if (value === undefined) return null;
-  const [, year, month, day] = rfc3339.exec(value) ?? [];
-  // `Date` takes the 30th of February for the 2nd of March.
-  const lastDay = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
-  const at = Number(day) <= lastDay ? Date.parse(value.replace(' ', 'T').toUpperCase()) : Number.NaN;
-  if (!Number.isNaN(at)) return at;
-  broken.push({ field, message: 'Must be a time with its zone, as in 2026-11-22T09:00:00Z.' });
-  return null;
 }

@@ -21,6 +21,8 @@ export interface PostingDeps {
   readonly prices: Prices;
   /** The most jobs of one account that may be in work. */
   readonly maxOpenJobs: number;
+  /** Whether media at this address may be fetched, as far as the address itself tells. */
+  readonly isMediaUrl: (url: string) => boolean;
   /** Throws while nothing can be accepted safely. */
   readonly ensureDurable: () => Promise<void>;
   readonly now?: () => number;
@@ -91,13 +93,13 @@ export async function acceptPost(
 export async function judgePost(deps: PostingDeps, caller: Caller, body: unknown) {
   const request = readPostTweetRequest(body);
   const account = await connectedAccount(deps, caller);
-  const { unusedFiles } = request;
+  const { unusedFiles, addresses } = request;
   const broken = await judgeRequest(deps, account, request);
   const order = shortened(request.order);
   const objections = await findObjections(deps, account, order);
   const openJobs = await deps.jobs.openJobs(account.id);
   if (openJobs >= deps.maxOpenJobs) objections.push(tooManyOpen(openJobs));
-  return { order, unusedFiles, account, broken, objections };
+  return { order, unusedFiles, addresses, account, broken, objections };
 }
 
 /** What is too long to be posted by anybody need not be weighed and priced to its end. */

@@ -17,6 +17,7 @@ import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import type { Log } from '#libs/log/log.ts';
 import { createMediaFetcher } from '#libs/media/fetch-media.ts';
 import { createMediaStore } from '#libs/media/media-store.ts';
+import { parseMediaUrl, readHosts } from '#libs/media/media-url.ts';
 import { createGate } from '#libs/publish/gate.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
@@ -100,6 +101,10 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     log,
   });
   const vault = stack.use(createTokenVault({ accounts, oauth, spool, redis }));
+  const mediaHosts = {
+    trustedHosts: readHosts(config.mediaTrustedHosts),
+    ownHosts: readHosts([new URL(publicUrl).host]),
+  };
   const throttle = createThrottle(limitsFor(config.accountLimits.requestsPerMinute));
   const mediaStore = createMediaStore({ dataDir: config.dataDir, maxBytes: config.mediaDiskBytes });
   const app = createApp({
@@ -129,6 +134,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       spend,
       prices,
       maxOpenJobs: config.accountLimits.openJobs,
+      isMediaUrl: (url) => parseMediaUrl(url, mediaHosts) !== null,
       ensureDurable: readiness.ensureDurable,
     },
     jobs: createJobAnswers({ jobs, changes, wakeUps, publicUrl, stopping: stopping.signal }),
