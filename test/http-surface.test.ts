@@ -100,6 +100,15 @@ describe('a body', () => {
       expect((await post('{"text":"a"}', { 'content-type': type })).status).toBe(415);
   });
 
+  it('with two keys is refused, whatever they are', async () => {
+    const body = '{"text":"Two keys"}';
+    const { status, body: answered } = await send(
+      posting([`Content-Length: ${body.length}`, 'Idempotency-Key: a', 'Idempotency-Key: b'], body),
+    );
+    expect(status).toBe(422);
+    expect(JSON.parse(answered).errors).toEqual([{ field: 'Idempotency-Key', message: 'Must stand once.' }]);
+  });
+
   it('that is shorter than announced is a 400', async () => {
     const cut = await send(posting(['Content-Length: 100'], '{"text":"cut"}'), { end: true });
     expect(cut.status).toBe(400);

@@ -134,8 +134,8 @@ function postingRoutes(deps: AppDeps): Router {
   if (!deps.doors.rest) return router;
   router.post('/postTweet', async (ctx) => {
     const who = await writer(ctx);
-    const key = ctx.get('idempotency-key') || null;
-    const accepted = await acceptPost(posting, who, await readJsonBody(ctx.req), key);
+    const keys = ctx.req.headersDistinct['idempotency-key'];
+    const accepted = await acceptPost(posting, who, await readJsonBody(ctx.req), keys);
     const job = await jobs.settled(ctx, accepted);
     jobs.send(ctx, job, accepted);
     if (jobs.isInWork(job)) {

@@ -110,7 +110,7 @@ async function post(ctx: Context, deps: PagesDeps): Promise<void> {
       checkCsrfToken(session, sent.csrf_token);
     });
     const order = toRequest(fields, form.file?.media_id ?? null);
-    const { jobId } = await acceptPost(deps.posting, toCaller(session), order, null);
+    const { jobId } = await acceptPost(deps.posting, toCaller(session), order);
     ctx.status = 303;
     ctx.redirect(`/jobs/${jobId}`);
   } catch (error) {

@@ -38,7 +38,7 @@ export function createToolActs({ publicUrl, posting, jobs, accounts }: CallDeps)
   return {
     async post_tweet(call) {
       const body = { wait_seconds: usualWaitSeconds, ...toBody(call.given) };
-      const accepted = await acceptPost(posting, call.caller, body, null).catch((error) =>
+      const accepted = await acceptPost(posting, call.caller, body).catch((error) =>
         blame(error, call.given),
       );
       return jobAnswer(await jobs.follow(accepted, heldFor(call)), accepted);

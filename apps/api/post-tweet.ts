@@ -9,6 +9,7 @@ import type { UploadStore } from '#libs/jobs/upload-store.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
 import { type FieldError, ProblemError } from '#libs/problem/problem.ts';
 import { type Prices, xLimits } from '#libs/x-api/limits.ts';
+import { agreeOnKey } from './idempotency-key.ts';
 import { type ReadRequest, readPostTweetRequest } from './post-tweet-request.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
@@ -42,10 +43,11 @@ export async function acceptPost(
   deps: PostingDeps,
   caller: Caller,
   body: unknown,
-  idempotencyKey: string | null,
+  /** The `Idempotency-Key` headers of the request. */
+  keys: readonly string[] = [],
 ): Promise<Accepted> {
   const request = readPostTweetRequest(body);
-  const { key, faults } = agreeOnKey(request.requestId, idempotencyKey);
+  const { key, faults } = agreeOnKey(request.requestId, keys);
   const { order, waitSeconds } = request;
   const account = await connectedAccount(deps, caller);
   const broken = await judgeRequest(deps, account, request, faults);
@@ -116,19 +118,6 @@ async function wake(deps: PostingDeps, jobId: string, order: Order, openJobs: nu
       ? [deps.wakeUps.add(jobId, { openJobs, ...(order.publishAt === null ? {} : { at: order.publishAt }) })]
       : items.map((_, index) => deps.wakeUps.add(jobId, { index, openJobs }));
   await Promise.allSettled(wakes);
-}
-
-/** The one key that header and body stand for, and what is wrong with them. */
-function agreeOnKey(requestId: string | null, header: string | null) {
-  const faults: FieldError[] = [];
-  if (header !== null && header.length > 255)
-    faults.push({ field: 'Idempotency-Key', message: 'Must have 1 to 255 characters.' });
-  if (requestId !== null && header !== null && requestId !== header)
-    faults.push({
-      field: 'request_id',
-      message: 'Must equal the Idempotency-Key header, or leave one of them out.',
-    });
-  return { key: requestId ?? header, faults };
 }
 
 /** @throws {ProblemError} reconnect_needed */
