@@ -74,7 +74,10 @@ describe('POST /media', () => {
       expect(await upload(session, bytes, 'media', 'a.png')).toMatchObject({ status: 422, body: { code } });
     const misnamed = await upload(session, await picture('#00aa00'), 'file');
     expect(misnamed).toMatchObject({ status: 400, body: { errors: [{ field: 'media' }] } });
-    expect(await upload(session, Buffer.alloc(0))).toMatchObject({ status: 400 });
+    expect(await upload(session, Buffer.alloc(0))).toMatchObject({
+      status: 400,
+      body: { errors: [{ field: 'media', message: 'The file is empty.' }] },
+    });
   });
 
   it('takes a file without a type, as Python’s requests sends it', async () => {

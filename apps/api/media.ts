@@ -22,11 +22,10 @@ export function createMediaUploads({
 }) {
   /** `POST /media`: one file. */
   async function receive(ctx: Context, caller: Caller) {
-    const { file } = await receiveForm(ctx, caller.accountId, () => {});
+    const { file, isEmpty } = await receiveForm(ctx, caller.accountId, () => {});
     if (file) return file;
-    throw new ProblemError('bad_request', 'The field media must hold one file.', {
-      errors: [{ field: 'media', message: 'Must be one file.' }],
-    });
+    if (isEmpty) throw refuseFile('The file in the field media is empty.', 'The file is empty.');
+    throw refuseFile('The field media must hold one file.');
   }
 
   /** A form with its text fields and perhaps a file. `check` sees the fields before the file is kept, and may throw. */
@@ -44,11 +43,11 @@ export function createMediaUploads({
     try {
       // Admitted before it is taken: a disk that fills up would stop everything else.
       using _room = await mediaStore.admit(announced);
-      const { file, fields } = await parseForm(ctx, folder);
+      const { file, isEmpty, fields } = await parseForm(ctx, folder);
       check(fields);
       if (!file) {
         await rm(folder, { recursive: true, force: true });
-        return { fields, file: null };
+        return { fields, file: null, isEmpty };
       }
       const format = await detectFormat(file.path);
       const kind = imageFormats.has(format) ? 'image' : format === 'gif' ? 'gif' : 'video';
@@ -64,7 +63,7 @@ export function createMediaUploads({
         bytes: file.bytes,
         expires_at: new Date(expiresAt).toISOString(),
       };
-      return { fields, file: kept };
+      return { fields, file: kept, isEmpty };
     } catch (error) {
       await rm(folder, { recursive: true, force: true });
       throw error;
@@ -79,6 +78,10 @@ const biggerThanTotalMaxFileSize = 1009;
 const maxFilesExceeded = 1015;
 const biggerThanMaxFileSize = 1016;
 
+function refuseFile(detail: string, message = 'Must be one file.', cause?: Error): ProblemError {
+  return new ProblemError('bad_request', detail, { errors: [{ field: 'media', message }], cause });
+}
+
 const tooLarge = (cause?: Error) =>
   new ProblemError('body_too_large', 'The file is larger than X allows (512 MB).', { cause });
 
@@ -87,7 +90,7 @@ export type FormFields = Readonly<Record<string, string>>;
 async function parseForm(
   ctx: Context,
   folder: string,
-): Promise<{ file: { path: string; bytes: number } | null; fields: FormFields }> {
+): Promise<{ file: { path: string; bytes: number } | null; isEmpty: boolean; fields: FormFields }> {
   const parse = koaBody({
     multipart: true,
     json: false,
@@ -113,11 +116,7 @@ async function parseForm(
     onError: (error) => {
       const code = 'code' in error ? error.code : undefined;
       if (code === biggerThanMaxFileSize || code === biggerThanTotalMaxFileSize) throw tooLarge(error);
-      if (code === maxFilesExceeded)
-        throw new ProblemError('bad_request', 'Send one file in a form.', {
-          errors: [{ field: 'media', message: 'Must be one file.' }],
-          cause: error,
-        });
+      if (code === maxFilesExceeded) throw refuseFile('Send one file in a form.', undefined, error);
       throw new ProblemError('bad_request', 'The upload is not valid multipart/form-data, or it broke off.', {
         cause: error,
       });
@@ -130,6 +129,8 @@ async function parseForm(
     (entry): entry is [string, string] => typeof entry[1] === 'string',
   );
   return {
+    // A browser sends an empty file where none was chosen.
+    isEmpty: file?.size === 0,
     file: file && file.size > 0 ? { path: file.filepath, bytes: file.size } : null,
     fields: Object.fromEntries(fields),
   };
