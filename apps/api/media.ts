@@ -4,11 +4,12 @@ import { koaBody } from 'koa-body';
 import type { UploadStore } from '#libs/jobs/upload-store.ts';
 import { detectFormat } from '#libs/media/detect-format.ts';
 import type { MediaStore } from '#libs/media/media-store.ts';
+import { hasSecondFrame } from '#libs/media/second-frame.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { xLimits } from '#libs/x-api/limits.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
-const imageFormats: ReadonlySet<string> = new Set(['jpeg', 'png', 'webp', 'avif']);
+const imageFormats: ReadonlySet<string> = new Set(['jpeg', 'png', 'avif']);
 
 export type MediaUploads = ReturnType<typeof createMediaUploads>;
 
@@ -49,8 +50,7 @@ export function createMediaUploads({
         await rm(folder, { recursive: true, force: true });
         return { fields, file: null, isEmpty };
       }
-      const format = await detectFormat(file.path);
-      const kind = imageFormats.has(format) ? 'image' : format === 'gif' ? 'gif' : 'video';
+      const kind = await kindOf(file.path);
       const expiresAt = await uploads.register(mediaId, {
         account: accountId,
         file: file.path,
@@ -77,6 +77,13 @@ export function createMediaUploads({
 const biggerThanTotalMaxFileSize = 1009;
 const maxFilesExceeded = 1015;
 const biggerThanMaxFileSize = 1016;
+
+/** As the job will find it: what does not move is an image, and an animated WebP becomes a GIF. */
+async function kindOf(path: string): Promise<'image' | 'gif' | 'video'> {
+  const format = await detectFormat(path);
+  if (format === 'gif' || format === 'webp') return (await hasSecondFrame(path, format)) ? 'gif' : 'image';
+  return imageFormats.has(format) ? 'image' : 'video';
+}
 
 function refuseFile(detail: string, message = 'Must be one file.', cause?: Error): ProblemError {
   return new ProblemError('bad_request', detail, { errors: [{ field: 'media', message }], cause });
