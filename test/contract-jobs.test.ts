@@ -63,6 +63,11 @@ describe('a job whose outcome nobody knows', () => {
   it('has failed when its user says that it is not', async () => {
     const session = await system.connect('sandbox_ada');
     const settled = await resolve(session, await unconfirmed(session, 'It is not'), 'not_posted');
+    expect(settled.body.error).toMatchObject({
+      title: 'X did not answer, or not clearly',
+      detail: 'X gave no clear answer when it was sent, and you said that X does not have the post.',
+      action_required: 'none',
+    });
     expect(settled.body).toMatchObject({ status: 'failed', tweets: [] });
     expect(settled.body.message).toContain('Nothing was posted.');
   });
