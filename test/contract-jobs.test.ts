@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startWorker } from '#apps/worker/start-worker.ts';
 import { answer } from '#apps/x-simulator/fault.ts';
 import type { JobView } from '#libs/jobs/job-view.ts';
+import { connectRedis } from '#libs/redis/connect.ts';
 import { validatingFetch } from './openapi-fetch.ts';
 import { quickTimings } from './quick-timings.ts';
 import { type Session, type System, startSystem } from './system.ts';
@@ -62,6 +63,11 @@ describe('a job whose outcome nobody knows', () => {
   it('has failed when its user says that it is not', async () => {
     const session = await system.connect('sandbox_ada');
     const settled = await resolve(session, await unconfirmed(session, 'It is not'), 'not_posted');
+    expect(settled.body.error).toMatchObject({
+      title: 'X did not answer, or not clearly',
+      detail: 'X gave no clear answer when it was sent, and you said that X does not have the post.',
+      action_required: 'none',
+    });
     expect(settled.body).toMatchObject({ status: 'failed', tweets: [] });
     expect(settled.body.message).toContain('Nothing was posted.');
   });
@@ -83,6 +89,13 @@ describe('a job whose outcome nobody knows', () => {
       status: 400,
       body: { code: 'bad_request', errors: [{ field: 'outcome' }] },
     });
+    const word = (body: unknown) => ada.request<Problem>('POST', `/jobs/${jobId}/resolve`, body);
+    const both = await word({ outcome: 'perhaps', foo: 1, tweet_id: null });
+    expect(both.body.errors).toEqual([
+      { field: 'outcome', message: 'Must be posted, not_posted or resend.' },
+      { field: 'foo', message: 'There is no such field.' },
+    ]);
+    expect((await word([])).body.errors).toEqual([{ field: 'body', message: 'Must be a JSON object.' }]);
     expect(await resolve(ben, jobId, 'posted')).toMatchObject({ status: 404, body: { code: 'not_found' } });
     expect((await ada.request('GET', `/jobs/${jobId}`)).body.status).toBe('unconfirmed');
   });
@@ -197,6 +210,23 @@ describe('GET /jobs/{job_id}/events', () => {
     const late = await follow(session, job_id, stream.events[0]?.id);
     await late.ended;
     expect(late.events.map(({ job }) => job.status)).toEqual(['published']);
+  });
+
+  it('tell a change once, however often it is announced', async () => {
+    await using redis = await connectRedis(system.redis.url, 'wait');
+    const session = await system.connect('sandbox_ada');
+    const { job_id } = await accept(session, { text: 'Announced often', publish_at: tomorrow() });
+    const stream = await follow(session, job_id);
+    await expect.poll(() => stream.events.length).toBe(1);
+    const readsOf = async () => /cmdstat_hgetall:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1];
+    for (let announced = 0; announced < 3; announced++) {
+      const before = await readsOf();
+      await redis.publish('jobs:changed', job_id);
+      await expect.poll(readsOf).not.toBe(before);
+    }
+    await session.request('POST', `/jobs/${job_id}/cancel`);
+    await stream.ended;
+    expect(stream.events.map(({ job }) => job.status)).toEqual(['scheduled', 'canceled']);
   });
 
   it('are for the own account alone', async () => {

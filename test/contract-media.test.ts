@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JobView } from '#libs/jobs/job-view.ts';
+import { animation } from '#libs/media/test-animations.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
 import { validatingFetch } from './openapi-fetch.ts';
 import { quickTimings } from './quick-timings.ts';
@@ -30,6 +31,7 @@ const picture = (colour: string, format: 'png' | 'gif' = 'png') =>
   sharp({ create: { width: 48, height: 48, channels: 3, background: colour } })
     .toFormat(format)
     .toBuffer();
+const moving = (format: 'gif' | 'webp' = 'gif') => animation({ width: 48, height: 48, frames: 3, format });
 const tomorrow = () => new Date(Date.now() + 86_400_000).toISOString();
 
 /** Sends a form with one file, as any client of multipart does. */
@@ -65,7 +67,7 @@ describe('POST /media', () => {
 
   it('judges by the bytes and not by the name', async () => {
     const session = await system.connect('sandbox_ada');
-    const gif = await upload(session, await picture('#00aa00', 'gif'), 'media', 'photo.jpg');
+    const gif = await upload(session, await moving(), 'media', 'photo.jpg');
     expect(gif).toMatchObject({ status: 201, body: { kind: 'gif' } });
     for (const [bytes, code] of [
       [Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'), 'media_unsupported'],
@@ -74,7 +76,10 @@ describe('POST /media', () => {
       expect(await upload(session, bytes, 'media', 'a.png')).toMatchObject({ status: 422, body: { code } });
     const misnamed = await upload(session, await picture('#00aa00'), 'file');
     expect(misnamed).toMatchObject({ status: 400, body: { errors: [{ field: 'media' }] } });
-    expect(await upload(session, Buffer.alloc(0))).toMatchObject({ status: 400 });
+    expect(await upload(session, Buffer.alloc(0))).toMatchObject({
+      status: 400,
+      body: { errors: [{ field: 'media', message: 'The file is empty.' }] },
+    });
   });
 
   it('takes a file without a type, as Python’s requests sends it', async () => {
@@ -177,11 +182,27 @@ describe('media_ids', () => {
     expect(list.jobs).toEqual([]);
   });
 
+  it('count as what the post makes of them: a GIF that does not move is an image, a WebP that moves is a GIF', async () => {
+    const session = await system.connect('sandbox_ada');
+    const still = await upload(session, await picture('#00aa01', 'gif'));
+    const other = await upload(session, await picture('#00aa02'));
+    expect(still.body.kind).toBe('image');
+    const both = await session.post({
+      text: 'Stills',
+      media_ids: [still.body.media_id, other.body.media_id],
+    });
+    expect(both).toMatchObject({ status: 'published', media: [{ kind: 'image' }, { kind: 'image' }] });
+    const webp = await upload(session, await moving('webp'));
+    expect(webp.body.kind).toBe('gif');
+    const alone = await session.post({ text: 'Moving', media_ids: [webp.body.media_id] });
+    expect(alone).toMatchObject({ status: 'published', media: [{ kind: 'gif' }] });
+  });
+
   it('of kinds that do not go together are refused before anything is queued', async () => {
     const session = await system.connect('sandbox_ben');
     const [image, gif] = [
       await upload(session, await picture('#abcdef')),
-      await upload(session, await picture('#abcdef', 'gif')),
+      await upload(session, await moving()),
     ];
     const body = { text: 'Mixed', media_ids: [image.body.media_id, gif.body.media_id] };
     const refused = await post(session, body);

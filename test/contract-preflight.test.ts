@@ -95,7 +95,34 @@ describe('POST /validateTweet', () => {
     const verdict = (await answer.json()) as Verdict;
     expect(verdict.valid).toBe(true);
     expect(places(verdict.warnings)).toEqual([['unused_files', 'openaiFileIdRefs']]);
-    expect(verdict.warnings[0]?.message).toContain('the last 2');
+    expect(verdict.warnings[0]?.message).toContain('the last 2 would');
+    const five = await validate(session, { text: 'Five', openaiFileIdRefs: Array(5).fill(file) });
+    expect(five.warnings[0]?.message).toContain('the last one would');
+  });
+
+  it('warns of media at an address that is never opened', async () => {
+    const session = await system.connect('sandbox_ada');
+    const closed = [
+      'http://10.0.0.1/a',
+      'http://example.com/',
+      'https://localhost/a',
+      'https://a:b@host.example/',
+    ];
+    const warningsOf = async (body: object) => (await validate(session, { text: 'Look', ...body })).warnings;
+    for (const media_url of closed) {
+      const warnings = await warningsOf({ media_url });
+      expect(places(warnings), media_url).toEqual([['media_url_forbidden', 'media_url']]);
+      expect(warnings[0]?.message).toContain('public https address');
+    }
+    const file = { download_link: 'https://127.0.0.1/f' };
+    expect(places(await warningsOf({ openaiFileIdRefs: [file] }))).toEqual([
+      ['media_url_forbidden', 'openaiFileIdRefs[0].download_link'],
+    ]);
+    expect(
+      places(await warningsOf({ thread: [{ media_urls: ['https://example.com/', system.url] }] })),
+    ).toEqual([['media_url_forbidden', 'thread[0].media_urls[1]']]);
+    expect(await warningsOf({ media_url: 'https://example.com/a' })).toEqual([]);
+    expect(await warningsOf({ media_url: system.mediaHost.url('/trusted.png') })).toEqual([]);
   });
 
   it('queues nothing', async () => {
@@ -146,6 +173,31 @@ describe('POST /validateTweet', () => {
     expect(new Set(malformed.errors?.map(({ field }) => field))).toEqual(
       new Set(['text', 'colour', 'thread[0].poll', 'thread[0].text', 'wait_seconds']),
     );
+  });
+
+  it('names each wrong field, those that were sent, and nothing that is not wrong', async () => {
+    const session = await system.connect('sandbox_ada');
+    const fieldsOf = async (body: unknown) => {
+      for (const path of ['/postTweet', '/validateTweet']) {
+        const { status, body: refusal } = await session.request<Refusal>('POST', path, body);
+        if (path === '/postTweet' || status === 400) answers.push(refusal.errors?.map(({ field }) => field));
+      }
+      return answers.splice(0);
+    };
+    const answers: unknown[] = [];
+    const twice = (fields: readonly string[]) => [fields, fields];
+    const poll = { options: ['a', 'x'.repeat(26)], duration_minutes: 5.5, z: 1 };
+    expect(await fieldsOf({ text: 'x', poll })).toEqual(
+      twice(['poll.duration_minutes', 'poll.z', 'poll.options[1]']),
+    );
+    expect(await fieldsOf({ text: 5 })).toEqual(twice(['text']));
+    for (const body of [[], null, 'x']) expect(await fieldsOf(body)).toEqual(twice(['body']));
+    expect(await fieldsOf({ text: 'a', thread: [null, { text: 5 }] })).toEqual(
+      twice(['thread[0]', 'thread[1].text']),
+    );
+    const file = { id: 'f', download_link: 'https://files.example/f' };
+    const five = { media_url: 'https://files.example/a', openaiFileIdRefs: [file, file, file, file] };
+    expect(await fieldsOf(five)).toEqual([['openaiFileIdRefs']]);
   });
 
   it('names every wrong field of a long thread', async () => {

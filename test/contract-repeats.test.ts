@@ -60,6 +60,14 @@ describe('the key of a request', () => {
     const refused = await post(session, body, { 'idempotency-key': 'b' });
     expect(refused).toMatchObject({ status: 422, body: { code: 'validation_failed' } });
     expect(refused.body.errors?.map(({ field }) => field)).toEqual(['request_id', 'text']);
+    const quoted = await post(session, { text: 'Quoted' }, { 'idempotency-key': '"a \\"key\\""' });
+    const plain = await post(session, { text: 'Quoted', request_id: 'a "key"' });
+    expect(plain.body).toMatchObject({ job_id: quoted.body.job_id, replayed: true });
+    for (const empty of ['', '""'])
+      expect(await post(session, { text: 'Fine' }, { 'idempotency-key': empty })).toMatchObject({
+        status: 422,
+        body: { errors: [{ field: 'Idempotency-Key', message: 'Must have 1 to 255 characters.' }] },
+      });
     const long = await post(session, { text: 'Fine' }, { 'idempotency-key': 'k'.repeat(256) });
     expect(long).toMatchObject({ status: 422, body: { errors: [{ field: 'Idempotency-Key' }] } });
   });

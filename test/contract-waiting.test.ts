@@ -87,6 +87,7 @@ it(`${clients} clients that wait for one job share one subscription, and one rea
   const quiet = await commandsCalled();
   for (let change = 1; change <= 3; change++) {
     const reads = await calls('hgetall');
+    await redis.hincrby(`job:${job.job_id}`, 'updated_at', 1);
     await redis.publish('jobs:changed', job.job_id);
     await everyStreamSaw(1 + change);
     expect((await calls('hgetall')) - reads).toBe(1);

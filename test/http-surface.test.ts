@@ -100,6 +100,15 @@ describe('a body', () => {
       expect((await post('{"text":"a"}', { 'content-type': type })).status).toBe(415);
   });
 
+  it('with two keys is refused, whatever they are', async () => {
+    const body = '{"text":"Two keys"}';
+    const { status, body: answered } = await send(
+      posting([`Content-Length: ${body.length}`, 'Idempotency-Key: a', 'Idempotency-Key: b'], body),
+    );
+    expect(status).toBe(422);
+    expect(JSON.parse(answered).errors).toEqual([{ field: 'Idempotency-Key', message: 'Must stand once.' }]);
+  });
+
   it('that is shorter than announced is a 400', async () => {
     const cut = await send(posting(['Content-Length: 100'], '{"text":"cut"}'), { end: true });
     expect(cut.status).toBe(400);
@@ -282,6 +291,30 @@ describe('an address', () => {
       'x-method-override': 'DELETE',
     });
     expect([status, 'account' in body]).toEqual([200, true]);
+  });
+
+  it('names the methods that it takes to whoever tries another', async () => {
+    const taken = new Map<string, string[]>();
+    for (const { path, method } of operationsOf(loadContract('https://posts.example.com')))
+      taken.set(path, [...(taken.get(path) ?? []), method.toUpperCase()]);
+    taken.set('/sign-out', ['POST']).set('/privacy', ['GET', 'HEAD']).delete('/oauth/register');
+    for (const [path, methods] of taken)
+      for (const method of ['GET', 'POST', 'PUT', 'DELETE']) {
+        const url = system.url + path.replace(/\{\w+\}/g, 'unknown');
+        const answer = await fetch(url, { method, redirect: 'manual' });
+        if (answer.status !== 405) continue;
+        const allowed = answer.headers.get('allow')?.split(', ');
+        expect(allowed, `${method} ${path}`).toEqual(expect.arrayContaining(methods));
+        expect(allowed, `${method} ${path}`).not.toContain(method);
+      }
+    for (const [method, path] of [
+      'PUT /postTweet',
+      'GET /postTweet',
+      'DELETE /healthz',
+      'DELETE /jobs/1',
+    ].map((line) => line.split(' ')))
+      expect((await fetch(`${system.url}${path}`, { method: method ?? '' })).status).toBe(405);
+    expect((await fetch(`${system.url}/nothing`, { method: 'PATCH' })).status).toBe(404);
   });
 
   it('needs the token in its header, and in no other place', async () => {

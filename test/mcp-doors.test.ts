@@ -18,7 +18,13 @@ it('with the HTTP API closed, agents post and people still have their pages', as
   expect(await statusOf(`${system.url}/me`)).toBe(404);
   expect(await statusOf(`${system.url}/openapi.json`)).toBe(404);
   expect(await statusOf(`${system.url}/healthz`)).toBe(200);
-  expect(await statusOf(`${system.url}/`, { headers: { accept: 'text/html' } })).toBe(200);
+  const page = await fetch(`${system.url}/`, { headers: { accept: 'text/html' } });
+  expect(page.status).toBe(200);
+  const shown = await page.text();
+  expect(shown).toContain('http://localhost');
+  expect(shown).toContain('/mcp"');
+  expect(shown).not.toMatch(/GPT|openapi|npm run x/);
+  expect(await (await fetch(`${system.url}/nothing`)).text()).not.toContain('openapi');
 });
 
 it('with MCP closed, there is nothing at /mcp and nobody gets a token for it', async () => {
@@ -32,6 +38,10 @@ it('with MCP closed, there is nothing at /mcp and nobody gets a token for it', a
   ])
     expect(await statusOf(system.url + path)).toBe(404);
   expect(await statusOf(`${system.url}/oauth/register`, { method: 'POST' })).toBe(404);
+  const page = await fetch(`${system.url}/`, { headers: { accept: 'text/html' } });
+  const shown = await page.text();
+  expect(shown).toContain('/openapi.json');
+  expect(shown).not.toMatch(/mcp/i);
 });
 
 it('clients register themselves only where that is switched on, and other host names are refused', async () => {

@@ -253,12 +253,16 @@ it('a token that was given for reading only posts nothing', async () => {
   const { access_token: token } = (await narrowed.json()) as { access_token: string };
   const authorization = { authorization: `Bearer ${token}` };
   expect((await session.request('GET', '/me', undefined, authorization)).status).toBe(200);
-  const refused = await session.request<{ code: string }>(
+  const refused = await session.request<{ code: string; detail: string }>(
     'POST',
     '/postTweet',
     { text: 'Not mine' },
     authorization,
   );
-  expect(refused).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+  expect(refused).toMatchObject({
+    status: 403,
+    body: { code: 'missing_scope', action_required: 'reconnect' },
+  });
+  expect(refused.body.detail).toMatch(/without the right tweet\.write\. Sign in again and allow it\.$/);
   expect(refused.headers.get('www-authenticate')).toContain('insufficient_scope');
 });

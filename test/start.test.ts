@@ -24,10 +24,11 @@ describe('npm start', () => {
   afterAll(async () => rm(dataDir, { recursive: true, force: true, maxRetries: 5 }));
 
   it('brings everything up, survives being killed, and keeps what was accepted until the next start', async () => {
-    const first = start();
+    const first = start({ ACCESS_TOKEN: 'of-old' });
     const url = await first.ready;
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
     expect(first.output()).toMatch(/simulator \| .*\n/);
+    expect(first.output().match(/ACCESS_TOKEN .*ignored/g)).toHaveLength(1);
     const { token, username } = await signIn(url);
     const server = connectServer(url, token);
     const { job_id: jobId } = await server.post({ text: 'Hello', request_id: 'one' });

@@ -1,4 +1,4 @@
-import Router from '@koa/router';
+import Router, { type RouterContext } from '@koa/router';
 import Koa, { type Context } from 'koa';
 import helmet from 'koa-helmet';
 import type { Counts } from '#libs/insight/counts.ts';
@@ -17,6 +17,7 @@ import { type Operation, operationRoutes } from './operate.ts';
 import { tellRequests } from './operate-requests.ts';
 import { traceRequests } from './operate-traces.ts';
 import { wantsPage } from './pages/page.ts';
+import type { Doors } from './pages/setup.ts';
 import { acceptPost, type PostingDeps } from './post-tweet.ts';
 import { answerProblems } from './problem.ts';
 import type { Readiness } from './readiness.ts';
@@ -44,7 +45,7 @@ export interface AppDeps {
   /** Aborts when the server stops. */
   readonly stopping: AbortSignal;
   /** Which front doors are open. Pages for people are there either way. */
-  readonly doors: { readonly rest: boolean; readonly mcp: boolean };
+  readonly doors: Doors;
   readonly pages: Pick<
     PagesDeps,
     'sessions' | 'accountStore' | 'history' | 'calls' | 'operator' | 'simulatorUrl'
@@ -72,18 +73,20 @@ export function createApp(deps: AppDeps): Koa {
   app.use(deps.signIn.routes);
   app.use(pageRoutes({ ...deps, ...deps.pages }).routes());
   if (deps.doors.mcp) app.use(mcpRoutes(deps).routes());
-  app.use(
-    posting.allowedMethods({
-      throw: true,
-      methodNotAllowed: () => methodNotAllowed(),
-      notImplemented: () => methodNotAllowed(),
-    }),
-  );
+  app.use(tellMethods);
   return app;
 }
 
-const methodNotAllowed = () =>
-  new ProblemError('method_not_allowed', 'This address does not take this method. See /openapi.json.');
+/** Last of all: an address that is there, but not for this method (RFC 9110 section 15.5.6). */
+function tellMethods(ctx: RouterContext): void {
+  const methods = new Set(ctx.matched?.flatMap((layer) => layer.methods));
+  if (methods.size === 0 || methods.has(ctx.method)) return;
+  const Allow = [...methods].join(', ');
+  if (ctx.method !== 'OPTIONS')
+    throw new ProblemError('method_not_allowed', `This address takes ${Allow}.`, { headers: { Allow } });
+  ctx.set({ Allow });
+  ctx.body = '';
+}
 
 function securityHeaders(publicUrl: string) {
   return helmet({
@@ -131,8 +134,8 @@ function postingRoutes(deps: AppDeps): Router {
   if (!deps.doors.rest) return router;
   router.post('/postTweet', async (ctx) => {
     const who = await writer(ctx);
-    const key = ctx.get('idempotency-key') || null;
-    const accepted = await acceptPost(posting, who, await readJsonBody(ctx.req), key);
+    const keys = ctx.req.headersDistinct['idempotency-key'];
+    const accepted = await acceptPost(posting, who, await readJsonBody(ctx.req), keys);
     const job = await jobs.settled(ctx, accepted);
     jobs.send(ctx, job, accepted);
     if (jobs.isInWork(job)) {

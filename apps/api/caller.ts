@@ -49,12 +49,12 @@ export async function identifyCaller(
 
 /**
  * Holds the token's own scope against what a call does: a client that asked for less may do less.
- * @throws {ProblemError} forbidden, with the challenge of RFC 6750 section 3.1
+ * @throws {ProblemError} missing_scope, with the challenge of RFC 6750 section 3.1
  */
 export function requireScope(caller: Caller, scope: 'tweet.write' | 'media.write'): Caller {
   if (caller.scope.length === 0 || caller.scope.includes(scope)) return caller;
   throw new ProblemError(
-    'forbidden',
+    'missing_scope',
     `This access token was given without the right ${scope}. Sign in again and allow it.`,
     {
       headers: { 'WWW-Authenticate': `Bearer error="insufficient_scope", scope="${scope}"` },

@@ -13,6 +13,7 @@ import { type Draft, type HomeView, homePage } from './pages/home-page.ts';
 import { sendPage } from './pages/page.ts';
 import { type Operator, privacyPage } from './pages/privacy-page.ts';
 import { problemPage, problemsPage } from './pages/problem-pages.ts';
+import type { Doors } from './pages/setup.ts';
 import { acceptPost, type PostingDeps } from './post-tweet.ts';
 import {
   checkCsrfToken,
@@ -37,6 +38,7 @@ export interface PagesDeps {
   readonly accountStore: AccountStore;
   readonly history: (jobId: string) => Promise<HistoryEntry[]>;
   readonly calls: (jobId: string) => Promise<JobCall[]>;
+  readonly doors: Doors;
   readonly operator: Operator;
   /** The simulated X of a sandbox, as browsers reach it; null where X is the real one. */
   readonly simulatorUrl: string | null;
@@ -80,9 +82,9 @@ async function showHome(ctx: Context, deps: PagesDeps, draft: Draft, refusal: Ho
   const session = await deps.sessions.find(ctx);
   // Whoever disconnected elsewhere is a stranger here too, whatever the cookie says.
   const account = session && (await deps.accountStore.find(session.accountId));
-  const { publicUrl, simulatorUrl } = deps;
+  const { publicUrl, simulatorUrl, doors } = deps;
   if (!session || !account)
-    return sendPage(ctx, homePage({ publicUrl, simulatorUrl, account: null, draft, refusal }));
+    return sendPage(ctx, homePage({ publicUrl, simulatorUrl, doors, account: null, draft, refusal }));
   const { jobs } = await deps.jobs.list(toCaller(session), { limit: recentJobs });
   const { username, name } = account;
   const shown = {
@@ -92,7 +94,7 @@ async function showHome(ctx: Context, deps: PagesDeps, draft: Draft, refusal: Ho
     csrfToken: session.csrfToken,
     jobs,
   };
-  sendPage(ctx, homePage({ publicUrl, simulatorUrl, account: shown, draft, refusal }));
+  sendPage(ctx, homePage({ publicUrl, simulatorUrl, doors, account: shown, draft, refusal }));
 }
 
 /** The form for a post: accepted as every other order, then its page is shown; refused, it comes back as it was. */
@@ -108,7 +110,7 @@ async function post(ctx: Context, deps: PagesDeps): Promise<void> {
       checkCsrfToken(session, sent.csrf_token);
     });
     const order = toRequest(fields, form.file?.media_id ?? null);
-    const { jobId } = await acceptPost(deps.posting, toCaller(session), order, null);
+    const { jobId } = await acceptPost(deps.posting, toCaller(session), order);
     ctx.status = 303;
     ctx.redirect(`/jobs/${jobId}`);
   } catch (error) {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import type { Context } from 'koa';
 import { hasEnded, type Job } from '#libs/jobs/job.ts';
@@ -164,8 +165,15 @@ export function createJobAnswers(deps: JobsDeps) {
     ctx.body = out;
     const alive = setInterval(() => out.write(': still here\n\n'), keepAliveMs);
     const follow = async () => {
-      for await (const state of deps.changes.watch(jobId, AbortSignal.any([gone.signal, deps.stopping])))
-        out.write(`id: ${state.updatedAt}\nevent: job\ndata: ${JSON.stringify(view(state))}\n\n`);
+      // Its digest, not the whole: thousands may follow.
+      let told = '';
+      for await (const state of deps.changes.watch(jobId, AbortSignal.any([gone.signal, deps.stopping]))) {
+        const data = JSON.stringify(view(state));
+        const digest = hash('sha1', data);
+        // Several moves may be read as one, and some change nothing that is shown.
+        if (digest !== told) out.write(`id: ${state.updatedAt}\nevent: job\ndata: ${data}\n\n`);
+        told = digest;
+      }
     };
     follow()
       .catch(() => {})

@@ -16,7 +16,7 @@ await runApp({
   argv: process.argv.slice(2),
   async start(config, log) {
     const api = await startApi(config, log);
-    log.info({ address: api.url }, 'The API is ready');
+    log.info({ address: api.url }, 'The API is listening');
     process.send?.({ type: 'listening', url: api.url });
     return api;
   },

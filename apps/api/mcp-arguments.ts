@@ -39,7 +39,10 @@ export const toolArguments = {
       .max(100, 'Must be a whole number from 1 to 100.')
       .default(20)
       .meta({ description: 'At most so many.' }),
-    cursor: z.string().optional().meta({ description: 'The next_cursor of an earlier answer.' }),
+    cursor: z
+      .string('Must be the next_cursor of an earlier answer.')
+      .optional()
+      .meta({ description: 'The next_cursor of an earlier answer.' }),
   }),
   cancel_job: z.strictObject({ job_id: jobId }),
   resolve_job: z.strictObject({ job_id: jobId, ...resolveFields }),

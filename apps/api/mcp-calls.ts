@@ -38,7 +38,7 @@ export function createToolActs({ publicUrl, posting, jobs, accounts }: CallDeps)
   return {
     async post_tweet(call) {
       const body = { wait_seconds: usualWaitSeconds, ...toBody(call.given) };
-      const accepted = await acceptPost(posting, call.caller, body, null).catch((error) =>
+      const accepted = await acceptPost(posting, call.caller, body).catch((error) =>
         blame(error, call.given),
       );
       return jobAnswer(await jobs.follow(accepted, heldFor(call)), accepted);
@@ -123,9 +123,8 @@ function blame(error: unknown, given: ToolCall['given']): never {
   if (!(error instanceof ProblemError) || !error.errors) throw error;
   const errors: FieldError[] = error.errors.map(({ field, message }) => ({
     field: field.replace(
-      /^openaiFileIdRefs\[(\d)\](\.download_link)?/,
-      (_, index: string, link?: string) =>
-        `${givenFiles(given)[Number(index)]}${link ? '.download_url' : ''}`,
+      /^openaiFileIdRefs(?:\[(\d)\])?(\.download_link)?/,
+      (_, index = '-1', link = '') => `${givenFiles(given).at(Number(index))}${link ? '.download_url' : ''}`,
     ),
     message: message.replace('a download_link', 'a download_url'),
   }));

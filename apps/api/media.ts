@@ -4,11 +4,12 @@ import { koaBody } from 'koa-body';
 import type { UploadStore } from '#libs/jobs/upload-store.ts';
 import { detectFormat } from '#libs/media/detect-format.ts';
 import type { MediaStore } from '#libs/media/media-store.ts';
+import { hasSecondFrame } from '#libs/media/second-frame.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { xLimits } from '#libs/x-api/limits.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
-const imageFormats: ReadonlySet<string> = new Set(['jpeg', 'png', 'webp', 'avif']);
+const imageFormats: ReadonlySet<string> = new Set(['jpeg', 'png', 'avif']);
 
 export type MediaUploads = ReturnType<typeof createMediaUploads>;
 
@@ -22,11 +23,10 @@ export function createMediaUploads({
 }) {
   /** `POST /media`: one file. */
   async function receive(ctx: Context, caller: Caller) {
-    const { file } = await receiveForm(ctx, caller.accountId, () => {});
+    const { file, isEmpty } = await receiveForm(ctx, caller.accountId, () => {});
     if (file) return file;
-    throw new ProblemError('bad_request', 'The field media must hold one file.', {
-      errors: [{ field: 'media', message: 'Must be one file.' }],
-    });
+    if (isEmpty) throw refuseFile('The file in the field media is empty.', 'The file is empty.');
+    throw refuseFile('The field media must hold one file.');
   }
 
   /** A form with its text fields and perhaps a file. `check` sees the fields before the file is kept, and may throw. */
@@ -44,14 +44,13 @@ export function createMediaUploads({
     try {
       // Admitted before it is taken: a disk that fills up would stop everything else.
       using _room = await mediaStore.admit(announced);
-      const { file, fields } = await parseForm(ctx, folder);
+      const { file, isEmpty, fields } = await parseForm(ctx, folder);
       check(fields);
       if (!file) {
         await rm(folder, { recursive: true, force: true });
-        return { fields, file: null };
+        return { fields, file: null, isEmpty };
       }
-      const format = await detectFormat(file.path);
-      const kind = imageFormats.has(format) ? 'image' : format === 'gif' ? 'gif' : 'video';
+      const kind = await kindOf(file.path);
       const expiresAt = await uploads.register(mediaId, {
         account: accountId,
         file: file.path,
@@ -64,7 +63,7 @@ export function createMediaUploads({
         bytes: file.bytes,
         expires_at: new Date(expiresAt).toISOString(),
       };
-      return { fields, file: kept };
+      return { fields, file: kept, isEmpty };
     } catch (error) {
       await rm(folder, { recursive: true, force: true });
       throw error;
@@ -79,6 +78,17 @@ const biggerThanTotalMaxFileSize = 1009;
 const maxFilesExceeded = 1015;
 const biggerThanMaxFileSize = 1016;
 
+/** As the job will find it: what does not move is an image, and an animated WebP becomes a GIF. */
+async function kindOf(path: string): Promise<'image' | 'gif' | 'video'> {
+  const format = await detectFormat(path);
+  if (format === 'gif' || format === 'webp') return (await hasSecondFrame(path, format)) ? 'gif' : 'image';
+  return imageFormats.has(format) ? 'image' : 'video';
+}
+
+function refuseFile(detail: string, message = 'Must be one file.', cause?: Error): ProblemError {
+  return new ProblemError('bad_request', detail, { errors: [{ field: 'media', message }], cause });
+}
+
 const tooLarge = (cause?: Error) =>
   new ProblemError('body_too_large', 'The file is larger than X allows (512 MB).', { cause });
 
@@ -87,7 +97,7 @@ export type FormFields = Readonly<Record<string, string>>;
 async function parseForm(
   ctx: Context,
   folder: string,
-): Promise<{ file: { path: string; bytes: number } | null; fields: FormFields }> {
+): Promise<{ file: { path: string; bytes: number } | null; isEmpty: boolean; fields: FormFields }> {
   const parse = koaBody({
     multipart: true,
     json: false,
@@ -113,11 +123,7 @@ async function parseForm(
     onError: (error) => {
       const code = 'code' in error ? error.code : undefined;
       if (code === biggerThanMaxFileSize || code === biggerThanTotalMaxFileSize) throw tooLarge(error);
-      if (code === maxFilesExceeded)
-        throw new ProblemError('bad_request', 'Send one file in a form.', {
-          errors: [{ field: 'media', message: 'Must be one file.' }],
-          cause: error,
-        });
+      if (code === maxFilesExceeded) throw refuseFile('Send one file in a form.', undefined, error);
       throw new ProblemError('bad_request', 'The upload is not valid multipart/form-data, or it broke off.', {
         cause: error,
       });
@@ -130,6 +136,8 @@ async function parseForm(
     (entry): entry is [string, string] => typeof entry[1] === 'string',
   );
   return {
+    // A browser sends an empty file where none was chosen.
+    isEmpty: file?.size === 0,
     file: file && file.size > 0 ? { path: file.filepath, bytes: file.size } : null,
     fields: Object.fromEntries(fields),
   };

@@ -29,7 +29,7 @@ export function planResolve(
       return ['resolveResend', { cursor, checkAfterMs, patch: neverTried }];
     case 'not_posted': {
       const which = posts === 1 ? 'the post' : `post ${cursor + 1} of the thread`;
-      const detail = `You said that X does not have ${which}.`;
+      const detail = `X gave no clear answer when it was sent, and you said that X does not have ${which}.`;
       return ['resolveNotPosted', { cursor, patch: { error: { code: 'x_unavailable', detail } } }];
     }
     case 'posted': {

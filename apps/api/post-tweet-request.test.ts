@@ -49,6 +49,39 @@ describe('the body of a post', () => {
     expect(malformed([])).toEqual(['body']);
   });
 
+  it('names every wrong field of a poll', () => {
+    const long = 'x'.repeat(26);
+    expect(malformed({ poll: { options: ['a', 'b'], duration_minutes: 5, voters: 1 } })).toEqual([
+      'poll.voters',
+    ]);
+    const poll = { options: ['a', long], duration_minutes: 5.5, z: 1 };
+    expect(malformed({ poll })).toEqual(['poll.duration_minutes', 'poll.z']);
+    expect(readPostTweetRequest({ poll }).order.poll?.options).toEqual(['a', long]);
+    expect(malformed({ poll: {} })).toEqual(['poll.options', 'poll.duration_minutes']);
+    expect(malformed({ poll: 'yes' })).toEqual(['poll']);
+  });
+
+  it('says which rules cannot be judged, as a field that they are about could not be read', () => {
+    const undecided = (body: unknown) => [...readPostTweetRequest(body).undecided];
+    expect(undecided({ text: 5 })).toEqual(['text']);
+    expect(undecided({ media_urls: [7], alt_texts: ['a'] })).toEqual(['text', 'alt_texts']);
+    expect(undecided({ text: 'a', media_url: 7 })).toEqual(['alt_texts']);
+    expect(undecided({ text: 'a', thread: [null, { text: 'b' }, { text: 5 }] })).toEqual([
+      'thread[0].text',
+      'thread[2].text',
+    ]);
+    for (const body of [[], null, 'x']) expect(undecided(body)).toEqual(['text']);
+    expect(undecided({ thread: [{ txt: 'b' }] })).toEqual([]);
+  });
+
+  it('takes null for left out, in files and alt texts too', () => {
+    const file = { id: null, name: null, mime_type: null, download_link: 'https://a.example/1' };
+    const read = readPostTweetRequest({ openaiFileIdRefs: [file], alt_texts: ['a', null] });
+    expect(read.malformed).toEqual([]);
+    expect(read.order.posts[0].altTexts).toEqual(['a', '']);
+    expect(malformed({ alt_texts: ['a', 5] })).toEqual(['alt_texts[1]']);
+  });
+
   it('takes null for left out', () => {
     const { malformed: wrong, order } = readPostTweetRequest({ text: 'Hello', media_url: null, poll: null });
     expect(wrong).toEqual([]);

@@ -1,12 +1,19 @@
 import type { z } from 'zod';
 import { type MediaSource, type Order, type PostOrder, replySettings } from '#libs/jobs/order.ts';
 import type { FieldError } from '#libs/problem/problem.ts';
-import { postFields, threadFields } from './post-tweet-schema.ts';
+import { noSuchField, toFieldErrors } from './field-errors.ts';
+import { pollFields, postFields, rawPoll, threadFields } from './post-tweet-schema.ts';
+import { toTime } from './read-time.ts';
 
 const mostFiles = 10;
 const usedFiles = 4;
 
 type Fields<T extends Record<string, z.ZodType>> = { [Name in keyof T]?: z.infer<T[Name]> };
+
+interface Address {
+  readonly field: string;
+  readonly url: string;
+}
 
 /** A request as far as it could be read, with everything that is wrong with it. */
 export interface ReadRequest {
@@ -14,23 +21,29 @@ export interface ReadRequest {
   readonly requestId: string | null;
   readonly allowDuplicate: boolean;
   readonly waitSeconds: number;
+  /** Where media is to be fetched, by the fields that say so. */
+  readonly addresses: readonly Address[];
   /** Files of the conversation beyond those that a post can hold. */
   readonly unusedFiles: number;
   /** Wrong types and unknown names: the request is malformed (400). */
   readonly malformed: readonly FieldError[];
   /** Broken rules (422). */
   readonly broken: readonly FieldError[];
+  /** Fields about which no rule can be judged, because of something malformed. */
+  readonly undecided: ReadonlySet<string>;
 }
 
 /** Reads the body of `POST /postTweet`: what can be read is read, so that one answer names every wrong field. */
 export function readPostTweetRequest(body: unknown): ReadRequest {
   const malformed: FieldError[] = [];
   const broken: FieldError[] = [];
-  const given = readFields(body, postFields, '', malformed);
-  const first = toPost(given, '', broken, toFiles(given.openaiFileIdRefs, broken));
+  const given = readFields(body, { ...postFields, poll: rawPoll }, '', malformed);
+  const addresses: Address[] = [];
+  const files = toFiles(given.openaiFileIdRefs, broken, addresses);
+  const first = toPost(given, '', { broken, addresses }, files);
   const thread = (given.thread ?? []).map((item, index) => {
     const at = `thread[${index}].`;
-    return toPost(readFields(item, threadFields, at, malformed), at, broken, []);
+    return toPost(readFields(item, threadFields, at, malformed), at, { broken, addresses }, []);
   });
   if (thread.length > 25)
     broken.push({ field: 'thread', message: 'A thread has at most 25 posts after the first.' });
@@ -60,7 +73,7 @@ export function readPostTweetRequest(body: unknown): ReadRequest {
       posts: [first, ...thread],
       replyTo: given.reply_to_tweet_id ?? null,
       quoteOf: given.quote_tweet_id ?? null,
-      poll: given.poll ? { options: given.poll.options, durationMinutes: given.poll.duration_minutes } : null,
+      poll: given.poll ? toPoll(given.poll, malformed) : null,
       replySettings: settings ?? null,
       communityId: given.community_id ?? null,
       madeWithAi: given.made_with_ai ?? null,
@@ -71,11 +84,32 @@ export function readPostTweetRequest(body: unknown): ReadRequest {
     requestId: id ?? null,
     allowDuplicate: given.allow_duplicate ?? false,
     waitSeconds: wait,
+    addresses,
     unusedFiles: Math.max(0, (given.openaiFileIdRefs?.length ?? 0) - usedFiles),
     malformed,
     broken,
+    undecided: undecidedFields([first, ...thread], malformed),
   };
 }
+
+/** "Text is required" and "more alt texts than media" are not known to be true where text or media could not be read. */
+function undecidedFields(posts: readonly PostOrder[], malformed: readonly FieldError[]): Set<string> {
+  const base = /^(?:thread\[\d+\]\.)?\w+/;
+  const unread = new Set(malformed.flatMap(({ field }) => [field, base.exec(field)?.[0]]));
+  const undecided = posts.flatMap((post, index) => {
+    const at = index === 0 ? '' : `thread[${index - 1}].`;
+    const isUnread = unread.has(at.slice(0, -1) || 'body') || unread.has(`${at}text`);
+    const media = mediaFields.some((name) => unread.has(at + name));
+    const isTextless = (post.text ?? '').trim() === '';
+    return [
+      ...(isUnread || (media && isTextless) ? [`${at}text`] : []),
+      ...(media ? [`${at}alt_texts`] : []),
+    ];
+  });
+  return new Set(undecided);
+}
+
+const mediaFields = ['media_url', 'media_urls', 'media_ids', 'openaiFileIdRefs'];
 
 /** Reads each field by itself, so that one bad field hides no other; null means left out, as models send it. */
 function readFields<T extends Record<string, z.ZodType>>(
@@ -92,31 +126,36 @@ function readFields<T extends Record<string, z.ZodType>>(
   for (const [name, value] of Object.entries(body)) {
     const schema = Object.hasOwn(schemas, name) ? schemas[name] : undefined;
     if (!schema) {
-      malformed.push({ field: `${at}${name.slice(0, 60)}`, message: 'There is no such field.' });
+      malformed.push({ field: `${at}${name.slice(0, 60)}`, message: noSuchField });
       continue;
     }
     if (value === null) continue;
-    const parsed = schema.safeParse(value);
+    const parsed = schema.safeParse(name === 'alt_texts' ? withoutHoles(value) : value);
     if (parsed.success) read[name] = parsed.data;
-    else
-      for (const issue of parsed.error.issues)
-        malformed.push({ field: at + toPath([name, ...issue.path]), message: issue.message });
+    else malformed.push(...toFieldErrors(parsed.error, at + name));
   }
   return read as Fields<T>;
 }
 
-function toPath(path: readonly PropertyKey[]): string {
-  return path
-    .map((part, index) =>
-      typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${String(part)}`,
-    )
-    .join('');
+/** An item without a description among others that have one. */
+function withoutHoles(altTexts: unknown): unknown {
+  return Array.isArray(altTexts) ? altTexts.map((altText) => altText ?? '') : altTexts;
+}
+
+/** What could not be read counts as something that breaks no rule. */
+function toPoll(sent: unknown, malformed: FieldError[]): NonNullable<Order['poll']> {
+  const given = readFields(sent, pollFields, 'poll.', malformed);
+  const isNamed = (name: string) => malformed.some(({ field }) => field.startsWith(`poll.${name}`));
+  for (const name of ['options', 'duration_minutes'] as const)
+    if (given[name] === undefined && !isNamed(name))
+      malformed.push({ field: `poll.${name}`, message: 'Is required.' });
+  return { options: given.options ?? ['1', '2'], durationMinutes: given.duration_minutes ?? 5 };
 }
 
 function toPost(
   given: Fields<typeof threadFields>,
   at: string,
-  broken: FieldError[],
+  { broken, addresses }: { readonly broken: FieldError[]; readonly addresses: Address[] },
   files: readonly MediaSource[],
 ): PostOrder {
   const urls = [
@@ -124,8 +163,8 @@ function toPost(
     ...(given.media_urls ?? []).map((url, index) => ({ field: `${at}media_urls[${index}]`, url })),
   ];
   for (const { field, url } of urls) {
-    if (!isWebAddress(url))
-      broken.push({ field, message: 'Must be the https address of an image, GIF or video.' });
+    if (isWebAddress(url)) addresses.push({ field, url });
+    else broken.push({ field, message: 'Must be the https address of an image, GIF or video.' });
   }
   const media: MediaSource[] = [
     ...urls.map(({ url }) => ({ kind: 'url' as const, url })),
@@ -138,15 +177,14 @@ function toPost(
 function toFiles(
   refs: z.infer<typeof postFields.openaiFileIdRefs> | undefined,
   broken: FieldError[],
+  addresses: Address[],
 ): MediaSource[] {
   if (!refs) return [];
   if (refs.length > mostFiles) broken.push({ field: 'openaiFileIdRefs', message: 'At most 10 files.' });
   return refs.slice(0, usedFiles).map((ref, index) => {
-    if (!isWebAddress(ref.download_link))
-      broken.push({
-        field: `openaiFileIdRefs[${index}].download_link`,
-        message: 'Must be an https address. Attach the file again.',
-      });
+    const field = `openaiFileIdRefs[${index}].download_link`;
+    if (isWebAddress(ref.download_link)) addresses.push({ field, url: ref.download_link });
+    else broken.push({ field, message: 'Must be an https address. Attach the file again.' });
     return { kind: 'file', fileId: ref.id ?? ref.download_link, url: ref.download_link };
   });
 }
@@ -154,19 +192,4 @@ function toFiles(
 function isWebAddress(value: string): boolean {
   const url = URL.parse(value);
   return url !== null && ['https:', 'http:'].includes(url.protocol) && value.length <= 2048;
-}
-
-/** RFC 3339, with a zone: a time without one means something else in every place. */
-const rfc3339 =
-  /^(\d{4})-(\d{2})-(\d{2})[Tt ](?:[01]\d|2[0-3]):\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/;
-
-function toTime(field: string, value: string | undefined, broken: FieldError[]): number | null {
-  if (value === undefined) return null;
-  const [, year, month, day] = rfc3339.exec(value) ?? [];
-  // `Date` takes the 30th of February for the 2nd of March.
-  const lastDay = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
-  const at = Number(day) <= lastDay ? Date.parse(value.replace(' ', 'T').toUpperCase()) : Number.NaN;
-  if (!Number.isNaN(at)) return at;
-  broken.push({ field, message: 'Must be a time with its zone, as in 2026-11-22T09:00:00Z.' });
-  return null;
 }

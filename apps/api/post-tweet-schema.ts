@@ -14,7 +14,7 @@ const time = z.string('Must be a time as in 2026-11-22T09:00:00Z.');
 const flag = z.boolean('Must be true or false.');
 const link = z.string('The link to the file did not arrive. Attach the file again.');
 const file = z.looseObject(
-  { id: text.optional(), name: text.nullish(), mime_type: text.nullish(), download_link: link },
+  { id: text.nullish(), name: text.nullish(), mime_type: text.nullish(), download_link: link },
   'The file did not arrive. Attach it again: it comes as an object with a download_link.',
 );
 
@@ -41,6 +41,26 @@ export const threadFields = {
   ...media,
   alt_texts: list(altText, 4, 'Description of each media item, in order.'),
 };
+
+const pollWords = 'Must be an object with options and duration_minutes.';
+
+/** The fields of `Poll` in openapi.yaml. */
+export const pollFields = {
+  options: texts.meta({
+    minItems: 2,
+    maxItems: 4,
+    items: { type: 'string', minLength: 1, maxLength: 25 },
+    description: 'What to choose from.',
+  }),
+  duration_minutes: z.int('Must be a whole number.').meta({
+    minimum: 5,
+    maximum: 10_080,
+    description: 'How long it runs; 1440 is a day.',
+  }),
+};
+
+/** A poll as it is sent: its fields are read one by one. */
+export const rawPoll = z.record(z.string(), z.unknown(), pollWords);
 
 /** The fields of `PostTweetRequest` in openapi.yaml. */
 export const postFields = {
@@ -70,22 +90,7 @@ export const postFields = {
     description: 'Id of the post to quote. X allows it only to Enterprise customers.',
   }),
   poll: z
-    .strictObject(
-      {
-        options: texts.meta({
-          minItems: 2,
-          maxItems: 4,
-          items: { type: 'string', minLength: 1, maxLength: 25 },
-          description: 'What to choose from.',
-        }),
-        duration_minutes: z.int('Must be a whole number.').meta({
-          minimum: 5,
-          maximum: 10_080,
-          description: 'How long it runs; 1440 is a day.',
-        }),
-      },
-      'Must be an object with options and duration_minutes.',
-    )
+    .strictObject(pollFields, pollWords)
     .meta({ description: 'A poll. It cannot be combined with media or a quote.' }),
   reply_settings: text.meta({
     enum: [...replySettings],

@@ -9,7 +9,8 @@ import type { UploadStore } from '#libs/jobs/upload-store.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
 import { type FieldError, ProblemError } from '#libs/problem/problem.ts';
 import { type Prices, xLimits } from '#libs/x-api/limits.ts';
-import { readPostTweetRequest } from './post-tweet-request.ts';
+import { agreeOnKey } from './idempotency-key.ts';
+import { type ReadRequest, readPostTweetRequest } from './post-tweet-request.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
 export interface PostingDeps {
@@ -21,6 +22,8 @@ export interface PostingDeps {
   readonly prices: Prices;
   /** The most jobs of one account that may be in work. */
   readonly maxOpenJobs: number;
+  /** Whether media at this address may be fetched, as far as the address itself tells. */
+  readonly isMediaUrl: (url: string) => boolean;
   /** Throws while nothing can be accepted safely. */
   readonly ensureDurable: () => Promise<void>;
   readonly now?: () => number;
@@ -40,14 +43,14 @@ export async function acceptPost(
   deps: PostingDeps,
   caller: Caller,
   body: unknown,
-  idempotencyKey: string | null,
+  /** The `Idempotency-Key` headers of the request. */
+  keys: readonly string[] = [],
 ): Promise<Accepted> {
   const request = readPostTweetRequest(body);
-  const { key, faults } = agreeOnKey(request.requestId, idempotencyKey);
+  const { key, faults } = agreeOnKey(request.requestId, keys);
   const { order, waitSeconds } = request;
   const account = await connectedAccount(deps, caller);
-  const broken = [...faults, ...request.broken, ...(await judgeOrder(deps, account, order))];
-  if (request.malformed.length > 0) throw refusal('bad_request', [...request.malformed, ...broken]);
+  const broken = await judgeRequest(deps, account, request, faults);
   const objections =
     broken.length > 0 ? [refusal('validation_failed', broken)] : await findObjections(deps, account, order);
   if (objections[0]) {
@@ -91,15 +94,14 @@ export async function acceptPost(
 /** The same judgement without accepting anything: what `POST /validateTweet` tells. */
 export async function judgePost(deps: PostingDeps, caller: Caller, body: unknown) {
   const request = readPostTweetRequest(body);
-  if (request.malformed.length > 0) throw refusal('bad_request', [...request.malformed, ...request.broken]);
   const account = await connectedAccount(deps, caller);
-  const { unusedFiles } = request;
-  const broken = [...request.broken, ...(await judgeOrder(deps, account, request.order))];
+  const { unusedFiles, addresses } = request;
+  const broken = await judgeRequest(deps, account, request);
   const order = shortened(request.order);
   const objections = await findObjections(deps, account, order);
   const openJobs = await deps.jobs.openJobs(account.id);
   if (openJobs >= deps.maxOpenJobs) objections.push(tooManyOpen(openJobs));
-  return { order, unusedFiles, account, broken, objections };
+  return { order, unusedFiles, addresses, account, broken, objections };
 }
 
 /** What is too long to be posted by anybody need not be weighed and priced to its end. */
@@ -116,19 +118,6 @@ async function wake(deps: PostingDeps, jobId: string, order: Order, openJobs: nu
       ? [deps.wakeUps.add(jobId, { openJobs, ...(order.publishAt === null ? {} : { at: order.publishAt }) })]
       : items.map((_, index) => deps.wakeUps.add(jobId, { index, openJobs }));
   await Promise.allSettled(wakes);
-}
-
-/** The one key that header and body stand for, and what is wrong with them. */
-function agreeOnKey(requestId: string | null, header: string | null) {
-  const faults: FieldError[] = [];
-  if (header !== null && header.length > 255)
-    faults.push({ field: 'Idempotency-Key', message: 'Must have 1 to 255 characters.' });
-  if (requestId !== null && header !== null && requestId !== header)
-    faults.push({
-      field: 'request_id',
-      message: 'Must equal the Idempotency-Key header, or leave one of them out.',
-    });
-  return { key: requestId ?? header, faults };
 }
 
 /** @throws {ProblemError} reconnect_needed */
@@ -148,6 +137,20 @@ export async function connectedAccount(
 export function maxWeightedLengthOf(account: Account): number {
   const premium = account.subscriptionType !== null && account.subscriptionType !== 'None';
   return premium ? xLimits.text.maxWeightedLengthPremium : xLimits.text.maxWeightedLength;
+}
+
+/** The rules that the request breaks. @throws {ProblemError} bad_request for a malformed one, naming these as well */
+async function judgeRequest(
+  deps: PostingDeps,
+  account: Account,
+  request: ReadRequest,
+  faults: readonly FieldError[] = [],
+): Promise<FieldError[]> {
+  const { malformed, undecided } = request;
+  const judged = await judgeOrder(deps, account, request.order);
+  const broken = [...faults, ...request.broken, ...judged.filter(({ field }) => !undecided.has(field))];
+  if (malformed.length > 0) throw refusal('bad_request', [...malformed, ...broken]);
+  return broken;
 }
 
 async function judgeOrder(deps: PostingDeps, account: Account, order: Order): Promise<FieldError[]> {

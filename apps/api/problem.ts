@@ -3,16 +3,25 @@ import type { Log } from '#libs/log/log.ts';
 import { ProblemError, problemKinds } from '#libs/problem/problem.ts';
 import { sendPage, wantsPage } from './pages/page.ts';
 import { refusalPage } from './pages/problem-pages.ts';
+import type { Doors } from './pages/setup.ts';
 
 /** The outermost middleware: whatever is thrown leaves as `application/problem+json` (RFC 9457), never as a stack. */
-export function answerProblems({ publicUrl, log }: { publicUrl: string; log: Log }) {
+export function answerProblems({
+  publicUrl,
+  log,
+  doors,
+}: {
+  readonly publicUrl: string;
+  readonly log: Log;
+  readonly doors: Doors;
+}) {
   return async (ctx: Context, next: Next): Promise<void> => {
     try {
       await next();
       if (ctx.status === 404 && ctx.body === undefined && !ctx.headerSent && ctx.respond !== false)
         throw new ProblemError(
           'not_found',
-          'There is nothing at this address. See /openapi.json for what there is.',
+          `There is nothing at this address.${doors.rest ? ' See /openapi.json for what there is.' : ''}`,
         );
     } catch (error) {
       const problem = toProblem(error);
@@ -77,8 +86,8 @@ function sendProblem(ctx: Context, problem: ProblemError, publicUrl: string): vo
 }
 
 /** Where an account that X no longer knows us for is connected again; a client with a bad token knows its own way. */
-function remedyOf({ code }: ProblemError, publicUrl: string): string {
-  const reconnect = problemKinds[code].action === 'reconnect' && code !== 'unauthorized';
+function remedyOf({ code, headers }: ProblemError, publicUrl: string): string {
+  const reconnect = problemKinds[code].action === 'reconnect' && headers['WWW-Authenticate'] === undefined;
   return reconnect ? ` Connect the account again at ${publicUrl}/startAuth` : '';
 }
 

@@ -1,6 +1,7 @@
 import type { ParsedUrlQuery } from 'node:querystring';
 import { z } from 'zod';
 import { ProblemError } from '#libs/problem/problem.ts';
+import { toFieldErrors } from './field-errors.ts';
 
 /** What `status` of a job may be, as `JobStatus` in openapi.yaml lists it. */
 export const statuses = [
@@ -42,7 +43,7 @@ export const resolveFields = {
         'With posted: the digits at the end of its URL, so that the rest of a thread can follow. Without it the post is looked for.',
     }),
 };
-const ResolveBody = z.strictObject(resolveFields);
+const ResolveBody = z.strictObject(resolveFields, 'Must be a JSON object.');
 /** The user's word on an unconfirmed post. */
 export type UserWord = z.output<typeof ResolveBody>;
 
@@ -57,15 +58,18 @@ export const readResolve = (body: unknown): UserWord => parse(ResolveBody, body)
 
 /** @throws {ProblemError} bad_request, naming every wrong field */
 export function parse<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
-  const parsed = schema.safeParse(value);
+  const parsed = schema.safeParse(withoutNulls(value));
   if (parsed.success) return parsed.data;
-  const errors = parsed.error.issues.map((issue) => ({
-    field: issue.path.join('.') || 'body',
-    message: issue.message,
-  }));
+  const errors = toFieldErrors(parsed.error);
   throw new ProblemError(
     'bad_request',
     errors.map(({ field, message }) => `${field}: ${message}`).join(' '),
     { errors },
   );
+}
+
+/** A field that is null counts as left out, as models send it. */
+function withoutNulls(value: unknown): unknown {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null));
 }

@@ -18,6 +18,7 @@ import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import type { Log } from '#libs/log/log.ts';
 import { createMediaFetcher } from '#libs/media/fetch-media.ts';
 import { createMediaStore } from '#libs/media/media-store.ts';
+import { parseMediaUrl, readHosts } from '#libs/media/media-url.ts';
 import { createGate } from '#libs/publish/gate.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
@@ -108,6 +109,10 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       onFailure: (err) => log.warn({ err }, 'Tokens in the spool cannot be stored yet'),
     }),
   );
+  const mediaHosts = {
+    trustedHosts: readHosts(config.mediaTrustedHosts),
+    ownHosts: readHosts([new URL(publicUrl).host]),
+  };
   const throttle = createThrottle(limitsFor(config.accountLimits.requestsPerMinute));
   const mediaStore = createMediaStore({ dataDir: config.dataDir, maxBytes: config.mediaDiskBytes });
   const app = createApp({
@@ -137,6 +142,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       spend,
       prices,
       maxOpenJobs: config.accountLimits.openJobs,
+      isMediaUrl: (url) => parseMediaUrl(url, mediaHosts) !== null,
       ensureDurable: readiness.ensureDurable,
     },
     jobs: createJobAnswers({ jobs, changes, wakeUps, publicUrl, stopping: stopping.signal }),
@@ -166,6 +172,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   });
   server.on('request', app.callback());
   answerBrokenRequests(server, publicUrl);
+  for (const problem of await readiness.problems()) log.warn({}, `No post can be accepted: ${problem}`);
   // Disposed of in reverse: waits are answered first, then connections end, then what they needed.
   stack.defer(() => closeServer(server));
   stack.defer(() => stopping.abort());

@@ -4,6 +4,7 @@ import type { Order } from '#libs/jobs/order.ts';
 import type { Prices } from '#libs/x-api/limits.ts';
 import { weightedLength } from '#libs/x-api/weighted-length.ts';
 import { judgePost, maxWeightedLengthOf, mostErrors, type PostingDeps } from './post-tweet.ts';
+import type { ReadRequest } from './post-tweet-request.ts';
 import type { Caller } from './sign-in/sign-in.ts';
 
 interface Remark {
@@ -15,7 +16,7 @@ interface Remark {
 
 /** The answer of `POST /validateTweet` (`TweetValidation` in openapi.yaml): nothing is fetched, stored or queued. */
 export async function validatePost(deps: PostingDeps, caller: Caller, body: unknown) {
-  const { order, unusedFiles, account, broken, objections } = await judgePost(deps, caller, body);
+  const { order, unusedFiles, addresses, account, broken, objections } = await judgePost(deps, caller, body);
   const problems: Remark[] = [
     ...broken.slice(0, mostErrors).map((fault) => ({ code: 'validation_failed', ...fault })),
     ...objections.map(({ code, detail }) => ({ code, field: null, message: detail })),
@@ -29,6 +30,7 @@ export async function validatePost(deps: PostingDeps, caller: Caller, body: unkn
       ...priceWarnings(order, deps.prices),
       ...ruleWarnings(order, account),
       ...fileWarnings(unusedFiles),
+      ...addressWarnings(addresses, deps),
     ],
     estimated_cost_usd: estimateCost(order, deps.prices).usd,
   };
@@ -47,8 +49,18 @@ function priceWarnings({ posts }: Order, prices: Prices): Remark[] {
 
 function fileWarnings(unusedFiles: number): Remark[] {
   if (unusedFiles === 0) return [];
-  const message = `A post holds four files: the last ${unusedFiles} would be left out.`;
+  const which = unusedFiles === 1 ? 'one' : unusedFiles;
+  const message = `A post holds four files: the last ${which} would be left out.`;
   return [{ code: 'unused_files', field: 'openaiFileIdRefs', message }];
+}
+
+/** The post is accepted, and fails when its media is fetched: what a name leads to is only known then. */
+function addressWarnings(addresses: ReadRequest['addresses'], { isMediaUrl }: PostingDeps): Remark[] {
+  const message =
+    'This address is never opened: it must be a public https address on the standard port. The post would fail.';
+  return addresses
+    .filter(({ url }) => !isMediaUrl(url))
+    .map(({ field }) => ({ code: 'media_url_forbidden', field, message }));
 }
 
 /** What X refuses most apps or accounts, but not all: only X can tell (docs.x.com, Create Post). */

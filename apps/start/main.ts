@@ -32,11 +32,12 @@ try {
   else {
     const environment = withEnvFile(process.env);
     const config = loadConfig(environment, 'start');
+    for (const notice of config.notices) print('start', notice);
     print('start', 'Starting …');
     const startedAt = performance.now();
     await using running = await startAll({ config, environment, print, signal: stop.signal });
     if (!stop.signal.aborted) {
-      process.stdout.write(greeting(running, performance.now() - startedAt));
+      process.stdout.write(greeting(running, { ...config, durationMs: performance.now() - startedAt }));
       await new Promise((resolve) => stop.signal.addEventListener('abort', resolve));
     }
   }

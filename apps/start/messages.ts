@@ -1,3 +1,4 @@
+import type { Config } from '#libs/config/config.ts';
 import type { Running } from './start.ts';
 
 /** What `npm start -- --help` prints. */
@@ -14,12 +15,16 @@ Ctrl-C stops everything; what was accepted goes on at the next start.
 `;
 
 /** What is printed when everything is ready: where to look, and what to type first. */
-export function greeting({ apiUrl, simulatorUrl }: Running, durationMs: number): string {
+export function greeting(
+  { apiUrl, simulatorUrl }: Pick<Running, 'apiUrl' | 'simulatorUrl'>,
+  { doors, durationMs }: Pick<Config, 'doors'> & { readonly durationMs: number },
+): string {
   const places = [
     `  Start page           ${apiUrl}/`,
     `  Connect an account   ${apiUrl}/startAuth`,
     simulatorUrl === null ? '' : `  What X shows         ${simulatorUrl}/`,
-    `  For a custom GPT     ${apiUrl}/openapi.json`,
+    doors.rest ? `  For a custom GPT     ${apiUrl}/openapi.json` : '',
+    doors.mcp ? `  For MCP clients      ${apiUrl}/mcp` : '',
     `  Health               ${apiUrl}/readyz`,
   ];
   const sandbox =
@@ -27,8 +32,15 @@ export function greeting({ apiUrl, simulatorUrl }: Running, durationMs: number):
       ? []
       : [
           '',
-          'Sandbox: no X app is configured, so X is simulated and nothing is really posted. See it work: npm run demo',
+          `Sandbox: no X app is configured, so X is simulated and nothing is really posted.${doors.rest ? ' See it work: npm run demo' : ''}`,
         ];
+  const firstCalls = [
+    'Connect an account; its page shows a code. Then:',
+    '',
+    `  TOKEN=$(curl -s ${apiUrl}/oauth/token -H 'Content-Type: application/json' -d '{"code":"THE CODE"}' | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')`,
+    `  curl ${apiUrl}/postTweet -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"text":"Hello from my own server","wait_seconds":20}'`,
+    '',
+  ];
   return [
     '',
     `Ready after ${(durationMs / 1000).toFixed(1)} s at ${apiUrl}`,
@@ -36,11 +48,7 @@ export function greeting({ apiUrl, simulatorUrl }: Running, durationMs: number):
     ...places.filter(Boolean),
     ...sandbox,
     '',
-    'Connect an account; its page shows a code. Then:',
-    '',
-    `  TOKEN=$(curl -s ${apiUrl}/oauth/token -H 'Content-Type: application/json' -d '{"code":"THE CODE"}' | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')`,
-    `  curl ${apiUrl}/postTweet -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"text":"Hello from my own server","wait_seconds":20}'`,
-    '',
+    ...(doors.rest ? firstCalls : []),
     '',
   ].join('\n');
 }

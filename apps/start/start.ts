@@ -56,7 +56,7 @@ export async function startAll({ config, environment, print, signal }: StartOpti
       startChild({
         name,
         script: join(root, 'apps', folder, 'main.ts'),
-        environment: (url) => ({ ...environment, DATA_DIR: dataDir, ...variables(url) }),
+        environment: (url) => ({ ...environment, ...named, DATA_DIR: dataDir, ...variables(url) }),
         listens,
         print: (line) => print(name, line),
         say,
@@ -93,6 +93,9 @@ async function openDataDir(dataDir: string): Promise<string> {
     });
   }
 }
+
+/** What has no effect was named here, once: the processes need not say it again. */
+const named = { ACCESS_TOKEN: '', ACCESS_TOKEN_SECRET: '' };
 
 /** What the environment does not say is made once and kept. */
 async function secretsFor(config: Config, environment: Variables, dataDir: string): Promise<Variables> {

@@ -38,8 +38,12 @@ function checkPost(post: PostOrder, index: number, order: Order, context: CheckC
   if (!hasText && post.media.length === 0)
     errors.push({ field: at('text'), message: 'Text is required unless there is media.' });
   if (hasText) errors.push(...checkText(post.text ?? '', at('text'), context));
-  if (post.media.length > 4)
-    errors.push({ field: at('media_urls'), message: 'X takes at most 4 images, or 1 GIF, or 1 video.' });
+  const tooMany = post.media[4];
+  if (tooMany)
+    errors.push({
+      field: at(fieldsOfMedia[tooMany.kind]),
+      message: 'X takes at most 4 images, or 1 GIF, or 1 video.',
+    });
   if (post.altTexts.length > post.media.length)
     errors.push({ field: at('alt_texts'), message: 'There are more alt texts than media items.' });
   post.altTexts.forEach((altText, item) => {
@@ -50,6 +54,9 @@ function checkPost(post: PostOrder, index: number, order: Order, context: CheckC
     errors.push({ field: 'poll', message: 'A post has either a poll or media, not both.' });
   return [...errors, ...checkMix(post, at('media_ids'), context)];
 }
+
+/** Where a post says which media it has; a fifth URL cannot be the one of `media_url`. */
+const fieldsOfMedia = { url: 'media_urls', file: 'openaiFileIdRefs', upload: 'media_ids' } as const;
 
 function isBeyondAll(text: string): boolean {
   return text.length > longestText && (text.length > 2 * longestText || [...text].length > longestText);

@@ -36,9 +36,9 @@ export function describeJob(job: Job, situation: Situation, now: number): string
         return 'X has the post, but its address is not known yet: looking for it. It will not be posted twice.';
       return 'The post was sent, but X did not answer clearly. Checking on X whether it is there; it will not be posted twice.';
     case 'scheduled':
-      return `The post is scheduled for ${new Date(job.publishAt ?? now).toISOString()}.`;
+      return `The post is scheduled for ${dateAndTime(job.publishAt ?? now)}.`;
     case 'waiting':
-      return `${waits[situation.waitReason ?? 'x_down']}. The post will be tried again at ${new Date(situation.retryAt ?? now).toISOString()}; nothing needs to be done.`;
+      return describeWait(situation.waitReason ?? 'x_down', situation.retryAt ?? now, now);
     case 'queued':
       return 'The post is accepted and will be sent in a moment.';
     case 'processing':
@@ -46,13 +46,43 @@ export function describeJob(job: Job, situation: Situation, now: number): string
   }
 }
 
+function describeWait(reason: WaitReason, until: number, now: number): string {
+  const when = retryTime(until, now);
+  if (reason === 'credits')
+    return `${waits.credits}. Its operator has to add some at X, or the post fails in the end; it will be tried again ${when}.`;
+  return `${waits[reason]}. The post will be tried again ${when}; nothing needs to be done.`;
+}
+
+const minute = 60_000;
+
+/** Waits end a little later than they have to: a time to the minute, never one that is too early. */
+function retryTime(until: number, now: number): string {
+  if (until - now < minute) return 'in a moment';
+  const at = Math.ceil(until / minute) * minute;
+  return dateOf(at) === dateOf(now) ? `at ${timeOf(at)}` : `on ${dateAndTime(at)}`;
+}
+
+const dates = new Intl.DateTimeFormat('en-GB', {
+  day: 'numeric',
+  month: 'long',
+  year: 'numeric',
+  timeZone: 'UTC',
+});
+const dateOf = (epochMs: number): string => dates.format(epochMs);
+/** With seconds where there are any. */
+const timeOf = (epochMs: number): string =>
+  `${new Date(epochMs).toISOString().slice(11, 19).replace(/:00$/, '')} UTC`;
+const dateAndTime = (epochMs: number): string => `${dateOf(epochMs)}, ${timeOf(epochMs)}`;
+
 function describeFailure(job: Job): string {
   const live = job.tweets.length;
+  const detail = job.error?.detail ?? 'The reason is not known.';
   const posted =
     live === 0
       ? 'Nothing was posted.'
       : `${live} of the thread's posts ${live === 1 ? 'is' : 'are'} live on X, the rest was not posted.`;
-  return `The post failed: ${(job.error?.detail ?? 'an unknown reason').replace(/\.$/, '')}. ${posted}`;
+  const isSaid = live === 0 && /Nothing was (sent|posted)\b/.test(detail);
+  return `The post failed. ${/[.!?]$/.test(detail) ? detail : `${detail}.`}${isSaid ? '' : ` ${posted}`}`;
 }
 
 function describeStage(job: Job, { stage }: Situation): string {

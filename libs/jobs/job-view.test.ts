@@ -66,6 +66,33 @@ describe('the job object', () => {
     expect(waiting.message).toMatch(/credits/);
   });
 
+  it('tells times as people do, and who has to do what', () => {
+    const at = (ms: number) => ({ state: 'ready', notBefore: now + ms, waitReason: 'limit' }) as const;
+    expect(view({ publishAt: Date.UTC(2026, 10, 22, 9) }).message).toBe(
+      'The post is scheduled for 22 November 2026, 09:00 UTC.',
+    );
+    expect(view({ publishAt: Date.UTC(2026, 10, 22, 9, 0, 7, 90) }).message).toContain(', 09:00:07 UTC.');
+    const limited = 'X limits how much this account may do right now. The post will be tried again';
+    expect(view(at(15 * 60_000)).message).toBe(`${limited} at 00:15 UTC; nothing needs to be done.`);
+    expect(view(at(90_001)).message).toContain('at 00:02 UTC;');
+    expect(view(at(40_000)).message).toBe(`${limited} in a moment; nothing needs to be done.`);
+    expect(view(at(25 * 3_600_000)).message).toContain('on 2 January 2026, 01:00 UTC;');
+    expect(view({ ...at(15 * 60_000), waitReason: 'credits' }).message).toBe(
+      'The X app has run out of credits. Its operator has to add some at X, or the post fails in the end; it will be tried again at 00:15 UTC.',
+    );
+  });
+
+  it('tells a failure in sentences', () => {
+    const failed = (detail: string) =>
+      view({ state: 'failed', error: { code: 'rejected_by_x', detail } }).message;
+    expect(failed('X refused the post: Not allowed')).toBe(
+      'The post failed. X refused the post: Not allowed. Nothing was posted.',
+    );
+    expect(failed('X could not be reached for a long time. Nothing was sent.')).toBe(
+      'The post failed. X could not be reached for a long time. Nothing was sent.',
+    );
+  });
+
   it('waits for media only when every open item waits', () => {
     const waits = item({ stage: 'uploading', notBefore: now + 1000, waitReason: 'limit' });
     expect(view({ media: [waits, item({ stage: 'ready' })] }).status).toBe('waiting');
@@ -73,6 +100,44 @@ describe('the job object', () => {
       status: 'processing',
       stage: 'fetching',
     });
+  });
+
+  it('stays in work, and goes forward, from the first look at its media to its sending', () => {
+    const bytes = { file: 'f', sha256: '', bytes: 1, mediaType: 'image/png' };
+    const prepared = { ...bytes, kind: 'image', mediaCategory: 'tweet_image' } as const;
+    const ready = item({ stage: 'ready', prepared });
+    const steps: [Partial<Job>, string][] = [
+      [{ media: [item({ stage: 'fetching' }), item({})] }, 'fetching'],
+      [{ media: [item({ fetched: true }), item({})] }, 'preparing'],
+      [{ media: [item({ stage: 'preparing' }), item({ fetched: true })] }, 'preparing'],
+      [{ media: [item({ prepared }), item({ prepared })] }, 'preparing'],
+      [{ media: [item({ stage: 'uploading', prepared }), item({ prepared })] }, 'uploading'],
+      [{ media: [item({ stage: 'x_processing', prepared }), item({ prepared })] }, 'uploading'],
+      [{ media: [ready, item({ prepared })] }, 'uploading'],
+      [{ media: [ready, item({ stage: 'x_processing', prepared })] }, 'x_processing'],
+      [{ media: [ready, ready] }, 'posting'],
+      [{ state: 'ready', media: [ready, ready] }, 'posting'],
+      [{ state: 'sending', media: [ready, ready] }, 'posting'],
+    ];
+    let before = 0;
+    for (const [given, stage] of steps) {
+      const shown = view(given);
+      expect([shown.status, shown.stage]).toEqual(['processing', stage]);
+      expect(shown.progress).toBeGreaterThanOrEqual(before);
+      before = shown.progress;
+    }
+    // Between two posts of a thread, too, and between two attempts.
+    expect(view({ state: 'ready', fence: 1 })).toMatchObject({ status: 'processing', stage: 'posting' });
+  });
+
+  it('says after a bad end how far it had come', () => {
+    const fetching = item({ stage: 'fetching', progress: 80 });
+    for (const state of ['failed', 'canceled'] as const) {
+      expect(view({ state }).progress).toBe(0);
+      expect(view({ state, media: [fetching] }).progress).toBe(20);
+      expect(view({ state, fence: 1 }).progress).toBe(95);
+    }
+    expect(view({ state: 'unconfirmed' }).progress).toBe(95);
   });
 
   it('names every post of a thread with its address, and no address where X told no id', () => {

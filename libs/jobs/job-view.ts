@@ -1,5 +1,5 @@
 import { problemKinds } from '#libs/problem/problem.ts';
-import { hasEnded, type Job, type JobState, type MediaItem } from './job.ts';
+import { hasEnded, itemStages, type Job, type JobState, type MediaItem } from './job.ts';
 import { describeJob } from './job-message.ts';
 import type { Order } from './order.ts';
 
@@ -97,7 +97,10 @@ export interface Situation {
 }
 
 /** What of a record its status depends on. */
-export type Judged = Pick<Job, 'state' | 'publishAt' | 'notBefore' | 'waitReason' | 'owner' | 'media'>;
+export type Judged = Pick<
+  Job,
+  'state' | 'publishAt' | 'notBefore' | 'waitReason' | 'owner' | 'fence' | 'media'
+>;
 
 /** The contract's `status` and `stage` of a record. */
 export function judge(job: Judged, now: number): Situation {
@@ -122,30 +125,35 @@ function judgeOpen(job: Judged, now: number): Situation {
     return { status: 'scheduled', stage: null, retryAt: null, waitReason: null };
   if (job.notBefore !== null && job.waitReason !== null)
     return { status: 'waiting', stage: null, retryAt: job.notBefore, waitReason: job.waitReason };
-  if (job.state === 'ready')
-    return {
-      status: job.owner === null && job.media.length === 0 ? 'queued' : 'processing',
-      stage: 'posting',
-      retryAt: null,
-      waitReason: null,
-    };
-  if (job.media.length === 0 && job.owner !== null)
-    return { status: 'processing', stage: 'posting', retryAt: null, waitReason: null };
+  const posting = { status: 'processing', stage: 'posting', retryAt: null, waitReason: null } as const;
+  const isUntouched = job.owner === null && job.fence === 0 && job.media.length === 0;
+  if (job.state === 'ready') return isUntouched ? { ...posting, status: 'queued' } : posting;
+  if (job.media.every((item) => item.stage === 'ready') && !isUntouched) return posting;
   const open = job.media.filter((item) => item.stage !== 'ready');
   const waiting = open.filter((item) => item.notBefore !== null && item.waitReason !== null);
   const [soonest] = waiting.toSorted((a, b) => (a.notBefore ?? 0) - (b.notBefore ?? 0));
   if (soonest && waiting.length === open.length)
     return { status: 'waiting', stage: null, retryAt: soonest.notBefore, waitReason: soonest.waitReason };
-  const stages = ['fetching', 'preparing', 'uploading', 'x_processing'] as const;
-  // Between two stages an item waits for the others; the post is no less in work for that.
-  const between = open.some((item) => item.prepared !== null) ? 'preparing' : null;
-  const stage = stages.find((candidate) => open.some((item) => item.stage === candidate)) ?? between;
+  const stage = stageOf(job.media);
   return {
     status: stage === null && job.owner === null ? 'queued' : 'processing',
     stage,
     retryAt: null,
     waitReason: null,
   };
+}
+
+/** Where the last of the items is that have been begun; null: none has. */
+function stageOf(media: readonly MediaItem[]): JobStage | null {
+  const isUploading = media.some(({ stage }) => itemStages.indexOf(stage) >= itemStages.indexOf('uploading'));
+  const reached = media.map((item) => {
+    if (item.stage !== 'waiting') return item.stage;
+    // Between two stages an item waits for the others, or for a place; the post is no less in work for that.
+    if (item.prepared !== null) return isUploading ? 'uploading' : 'preparing';
+    return item.fetched ? 'preparing' : null;
+  });
+  const stages = ['fetching', 'preparing', 'uploading', 'x_processing'] as const;
+  return stages.find((stage) => reached.includes(stage)) ?? null;
 }
 
 /** Where each stage of an item begins and ends on the way from 0 to 95 percent of the whole job. */
@@ -160,13 +168,18 @@ const stretches = {
 
 function progressOf(job: Job): number {
   if (job.state === 'published') return 100;
-  if (job.state === 'accepted' && job.media.length === 0) return 0;
+  const isBeforeSending = ['accepted', 'failed', 'canceled'].includes(job.state) && job.fence === 0;
+  if (!isBeforeSending && job.state !== 'accepted') return 95;
   const share = job.media.map((item) => {
-    const [from, to] = item.stage === 'waiting' && item.prepared ? [40, 40] : stretches[item.stage];
+    const [from, to] = item.stage === 'waiting' ? betweenStages(item) : stretches[item.stage];
     return from + ((to - from) * item.progress) / 100;
   });
-  const media = share.length === 0 ? 95 : share.reduce((sum, value) => sum + value, 0) / share.length;
-  return Math.round(job.state === 'accepted' ? media : Math.max(media, 95));
+  return Math.round(share.reduce((sum, value) => sum + value, 0) / Math.max(1, share.length));
+}
+
+function betweenStages({ prepared, fetched }: MediaItem): readonly [number, number] {
+  if (prepared) return [40, 40];
+  return fetched ? [25, 25] : stretches.waiting;
 }
 
 function nextCheckSeconds(

@@ -17,7 +17,7 @@ const openKey = 'jobs:open';
 /** Looking at more than this would be work of its own; these are the ones that are due first. */
 const mostExamined = 2000;
 const lot = 200;
-const fields = ['state', 'publish_at', 'not_before', 'wait_reason', 'owner', 'media'] as const;
+const fields = ['state', 'publish_at', 'not_before', 'wait_reason', 'owner', 'fence', 'media'] as const;
 
 /** Looks at the open jobs, those that are due first before others. `now`: epoch ms. */
 export async function lookAtOpenJobs(redis: Redis, now: number): Promise<OpenJobs> {
@@ -48,7 +48,7 @@ async function readAll(redis: Redis, jobIds: readonly string[]): Promise<Judged[
 
 async function read(redis: Redis, jobId: string): Promise<Judged | null> {
   const key = `job:${jobId}`;
-  const [state, publishAt, notBefore, waitReason, owner, media] = await redis.hmget(key, ...fields);
+  const [state, publishAt, notBefore, waitReason, owner, fence, media] = await redis.hmget(key, ...fields);
   const known = jobStates.find((name): name is JobState => name === state);
   if (known === undefined) return null;
   const names = Array.from({ length: Number(media ?? 0) }, (_, index) => `item:${index}`);
@@ -59,6 +59,7 @@ async function read(redis: Redis, jobId: string): Promise<Judged | null> {
     notBefore: Number(notBefore) || null,
     waitReason: (waitReason as WaitReason | null) || null,
     owner: owner ?? null,
+    fence: Number(fence ?? 0),
     media: items.flatMap((text) => (text ? [JSON.parse(text) as MediaItem] : [])),
   };
 }

@@ -72,7 +72,7 @@ export const problemKinds = {
   x_forbidden: kind(403, 'X does not allow this account to do that', 'check_x'),
   x_credits_depleted: kind(402, 'The X app has run out of credits', 'add_credits', true),
   x_limited: kind(429, 'X limits how much this account may post', 'none', true),
-  x_unavailable: kind(502, 'X cannot be reached', 'none', true),
+  x_unavailable: kind(502, 'X did not answer, or not clearly', 'none', true),
   x_misconfigured: kind(502, 'X or its address is misconfigured', 'operator'),
   expired: kind(422, 'The post was not sent before it expired'),
   unconfirmed: kind(502, 'It is not known whether X has the post', 'check_x'),

@@ -4,7 +4,7 @@ import { type Html, html } from './html.ts';
 import { badges, postUrl } from './job-page.ts';
 import type { Page } from './page.ts';
 import { loadScripts } from './script.ts';
-import { setupOf } from './setup.ts';
+import { type Doors, setupOf } from './setup.ts';
 import { timeOf } from './time.ts';
 
 /** What stands in the form for a new post. */
@@ -19,6 +19,7 @@ export interface Draft {
 export interface HomeView {
   readonly publicUrl: string;
   readonly simulatorUrl: string | null;
+  readonly doors: Doors;
   readonly account: {
     readonly username: string;
     readonly name: string;
@@ -51,7 +52,7 @@ ${
 <a href="${simulatorUrl}/">See what the simulated X shows</a></p>`
 }
 ${account && recentJobs(account.jobs, simulatorUrl)}
-${setupOf(view.publicUrl)}
+${setupOf(view.publicUrl, view.doors)}
 ${account && leaving(account)}
 <p id="copied" class="soft small" role="status"></p>`,
   };
@@ -59,9 +60,10 @@ ${account && leaving(account)}
 
 type Account = NonNullable<HomeView['account']>;
 
-function stranger({ publicUrl }: HomeView): Html {
+function stranger({ publicUrl, doors }: HomeView): Html {
+  const callers = [...(doors.rest ? ['custom GPTs', 'scripts'] : []), ...(doors.mcp ? ['MCP clients'] : [])];
   return html`<h1>Post to X from your assistant</h1>
-<p>This server lets assistants post to your X account: custom GPTs, MCP clients and scripts. What it has accepted is not
+<p>This server lets assistants post to your X account${callers.length > 0 && `: ${callers.join(', ')}`}. What it has accepted is not
 lost, and nothing is posted twice. Your password stays with X, and the assistant never sees a key to your account.</p>
 <div class="actions"><a class="button main" href="${publicUrl}/startAuth?return_to=/">Connect your X account</a></div>`;
 }

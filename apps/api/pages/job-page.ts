@@ -2,7 +2,7 @@ import type { JobView } from '#libs/jobs/job-view.ts';
 import { type Html, html } from './html.ts';
 import type { Page } from './page.ts';
 import { loadScripts } from './script.ts';
-import { withTimes } from './time.ts';
+import { withTime } from './time.ts';
 
 export interface JobPageView {
   readonly job: JobView;
@@ -35,7 +35,7 @@ export function jobPage(view: JobPageView): Page {
     inlineScript: loadScripts('local-times.js', 'job-live.js'),
     refreshSeconds: inWork ? Math.min(30, Math.max(5, job.next_check_seconds ?? 5)) : undefined,
     body: html`<div class="who"><h1>Your post</h1><p data-live="badge"><span class="badge ${tone}">${label}</span></p></div>
-<p class="status" role="status" tabindex="-1" data-live="message">${withTimes(withoutPercent(job.message))}</p>
+<p class="status" role="status" tabindex="-1" data-live="message">${withTime(withoutPercent(job.message), inWork ? (job.retry_at ?? job.publish_at) : null)}</p>
 <div data-live="progress">${inWork && html`<div data-follow>${job.status !== 'scheduled' && progressBar('Progress of the post', job.progress)}</div>`}</div>
 ${job.tweet_text !== null && html`<blockquote class="quote" aria-label="Text of the post">${job.tweet_text}</blockquote>`}
 <p class="soft small">For the X account @${view.username}${view.simulatorUrl !== null && ', on the simulated X of this sandbox'}</p>

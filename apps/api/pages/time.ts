@@ -6,9 +6,13 @@ export function timeOf(at: number | string): Html {
   return html`<time datetime="${iso}">${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC</time>`;
 }
 
-const isoTime = /(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{3})?Z)/;
+/** As messages write a time, with its date or without. */
+const written = /(?:\d{1,2} [A-Z][a-z]+ \d{4}, )?\d{2}:\d{2}(?::\d{2})? UTC/;
 
-/** A sentence whose ISO 8601 times are shown as times. */
-export function withTimes(sentence: string): Html {
-  return html`${sentence.split(isoTime).map((part) => (isoTime.test(part) ? timeOf(part) : part))}`;
+/** A sentence whose one time is shown as a time; `at` is the one that it tells. */
+export function withTime(sentence: string, at: string | null): Html {
+  const [before = '', ...after] = sentence.split(written);
+  return at === null || after.length === 0
+    ? html`${sentence}`
+    : html`${before}${timeOf(at)}${after.join('')}`;
 }

@@ -147,7 +147,11 @@ function features({ audiences, kinds, limits }: AuthorizationServerOptions): Con
     },
     revocation: {
       enabled: true,
-      allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId,
+      allowedPolicy: async (_ctx, client, token) => {
+        if (token.clientId === client.clientId) return true;
+        // Not silently (RFC 7009 section 2.1): the token lives on.
+        throw new errors.UnauthorizedClient('the token belongs to another client, and was not revoked');
+      },
     },
     resourceIndicators: {
       enabled: true,

@@ -124,10 +124,19 @@ describe('revoking (RFC 7009)', () => {
     expect((await refresh(connected.refresh_token)).status).toBe(400);
   });
 
-  it('an unknown token is no error, and another client’s is left alone', async () => {
+  const revoke = (token: string) => requestToken(world, { json: { token }, path: '/oauth/revoke' });
+
+  it('an unknown token is no error', async () => {
+    expect((await revoke('unknown')).status).toBe(200);
+  });
+
+  it('the token of another client is left alone, and whoever tried is told (section 2.1)', async () => {
     const { body } = await exchangeAsGpt(world, await signInThrough(world, gptRequest(world)));
-    for (const token of ['unknown', body.access_token])
-      expect((await requestToken(world, { json: { token }, path: '/oauth/revoke' })).status).toBe(200);
+    for (const token of [body.access_token, body.refresh_token])
+      expect(await revoke(token)).toMatchObject({
+        status: 400,
+        body: { error: 'unauthorized_client', error_description: expect.stringContaining('another client') },
+      });
     expect(await world.signIn.findCaller(body.access_token)).not.toBeNull();
   });
 });

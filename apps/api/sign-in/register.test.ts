@@ -11,11 +11,13 @@ afterAll(() => world[Symbol.asyncDispose]());
 
 const redirectUri = 'https://agent.example/callback';
 
-async function register() {
+const usual = { redirect_uris: [redirectUri], client_name: 'An agent', scope: 'anything at all' };
+
+async function register(wishes: unknown = usual, text = JSON.stringify(wishes)) {
   const answer = await fetch(`${world.origin}/oauth/register`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ redirect_uris: [redirectUri], client_name: 'An agent', scope: 'anything at all' }),
+    body: text,
   });
   return {
     status: answer.status,
@@ -64,6 +66,38 @@ describe('a client that registered itself', () => {
     expect(headers.get('cache-control')).toBe('no-store');
     for (const name of ['client_secret', 'registration_access_token', 'registration_client_uri'])
       expect(body).not.toHaveProperty(name);
+  });
+
+  it('is told what became of it, and nothing of what this server does not do', async () => {
+    const { body } = await register();
+    expect(Object.keys(body).toSorted()).toEqual([
+      ...['application_type', 'client_id', 'client_id_issued_at', 'client_name', 'grant_types'],
+      ...['redirect_uris', 'response_types', 'token_endpoint_auth_method'],
+    ]);
+  });
+
+  it.each([
+    [{}, 'invalid_redirect_uri', /^redirect_uris: must be an array of addresses$/],
+    [[], 'invalid_client_metadata', /^the body must be a JSON object$/],
+    [{ redirect_uris: [] }, 'invalid_redirect_uri', /^redirect_uris: at least one/],
+    [{ redirect_uris: [5] }, 'invalid_redirect_uri', /^redirect_uris\[0\]: must be an address$/],
+    [
+      { redirect_uris: ['https://agent.example@evil.example/callback'] },
+      'invalid_redirect_uri',
+      /^redirect_uris\[0\]: must hold no user name/,
+    ],
+    [{ ...usual, client_name: 5 }, 'invalid_client_metadata', /^client_name: must be a string$/],
+  ])('is told what is wrong: %j', async (wishes, error, description) => {
+    const { status, body } = await register(wishes);
+    expect([status, body.error]).toEqual([400, error]);
+    expect(body.error_description).toMatch(description);
+  });
+
+  it('is told that its JSON is broken', async () => {
+    expect(await register(null, '{"redirect_uris":')).toMatchObject({
+      status: 400,
+      body: { error: 'invalid_client_metadata', error_description: 'the body is not valid JSON' },
+    });
   });
 
   it('is one of a few per hour and address', async () => {

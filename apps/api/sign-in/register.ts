@@ -1,20 +1,48 @@
 import type { Context } from 'koa';
 import type { Provider } from 'oidc-provider';
 import { z } from 'zod';
-import { ProblemError } from '#libs/problem/problem.ts';
+import { type FieldError, ProblemError } from '#libs/problem/problem.ts';
+import { toFieldErrors } from '../field-errors.ts';
 import { readJsonBody } from '../json-body.ts';
 import { applicationTypeOf } from './client-documents.ts';
 import type { SignInLimits } from './limits.ts';
 import { askWithBody } from './replay.ts';
 
 /** What of a client's wishes counts; the rest is the same for everybody. */
-const Registration = z.object({
-  redirect_uris: z
-    .array(z.string().max(1000, 'every redirect URI must have at most 1000 characters'))
-    .min(1, 'at least one redirect URI is needed')
-    .max(10, 'at most 10 redirect URIs'),
-  client_name: z.string().trim().max(100, 'client_name must have at most 100 characters').optional(),
-});
+const Registration = z.object(
+  {
+    redirect_uris: z
+      .array(
+        z
+          .string('must be an address')
+          .max(1000, 'must have at most 1000 characters')
+          .refine((uri) => !hasUserinfo(uri), 'must hold no user name and no password'),
+        'must be an array of addresses',
+      )
+      .min(1, 'at least one is needed')
+      .max(10, 'at most 10'),
+    client_name: z.string('must be a string').trim().max(100, 'must have at most 100 characters').nullish(),
+  },
+  'must be a JSON object',
+);
+
+/** Such an address looks like one of another host. */
+function hasUserinfo(uri: string): boolean {
+  const { username, password } = URL.parse(uri) ?? {};
+  return Boolean(username || password);
+}
+
+/** What clients are told of themselves: oidc-provider also knows what belongs to OpenID Connect. */
+const told = [
+  'client_id',
+  'client_id_issued_at',
+  'client_name',
+  'redirect_uris',
+  'token_endpoint_auth_method',
+  'grant_types',
+  'response_types',
+  'application_type',
+];
 
 /**
  * `POST /oauth/register` (RFC 7591): a public client with PKCE, whatever it asks for, so that no secret has to be kept
@@ -26,8 +54,11 @@ export async function register(
 ): Promise<void> {
   await limits.countRegistration(ctx);
   ctx.set({ 'Cache-Control': 'no-store', Pragma: 'no-cache' });
-  const read = Registration.safeParse(await readWishes(ctx));
-  if (!read.success) return refuse(ctx, read.error.issues.map(({ message }) => message).join('; '));
+  const sent = await readWishes(ctx);
+  if (sent instanceof ProblemError)
+    return refuse(ctx, 'invalid_client_metadata', lowerFirst(sent.detail.replace(/\.$/, '')));
+  const read = Registration.safeParse(sent);
+  if (!read.success) return refuseWishes(ctx, toFieldErrors(read.error));
   const { redirect_uris, client_name } = read.data;
   const wishes = {
     redirect_uris,
@@ -38,18 +69,32 @@ export async function register(
     response_types: ['code'],
   };
   await askWithBody(provider, ctx, { type: 'application/json', text: JSON.stringify(wishes) });
+  if (ctx.status === 201)
+    ctx.body = Object.fromEntries(Object.entries(Object(ctx.body)).filter(([name]) => told.includes(name)));
 }
 
+/** The body; what is wrong with it where it is no JSON. */
 async function readWishes(ctx: Context): Promise<unknown> {
   try {
     return await readJsonBody(ctx.req);
   } catch (error) {
-    if (error instanceof ProblemError && error.code === 'bad_request') return null;
+    if (error instanceof ProblemError && error.code === 'bad_request') return error;
     throw error;
   }
 }
 
-function refuse(ctx: Context, description: string): void {
-  ctx.status = 400;
-  ctx.body = { error: 'invalid_client_metadata', error_description: description };
+/** RFC 7591 section 3.2.2. */
+function refuseWishes(ctx: Context, errors: readonly FieldError[]): void {
+  const isAboutUris = errors.every(({ field }) => field.startsWith('redirect_uris'));
+  const description = errors.map(({ field, message }) =>
+    field === 'body' ? `the body ${message}` : `${field}: ${message}`,
+  );
+  refuse(ctx, isAboutUris ? 'invalid_redirect_uri' : 'invalid_client_metadata', description.join('; '));
 }
+
+function refuse(ctx: Context, error: string, description: string): void {
+  ctx.status = 400;
+  ctx.body = { error, error_description: description };
+}
+
+const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
