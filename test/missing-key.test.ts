@@ -152,6 +152,11 @@ it('what may be on X is never called failed for want of a key: it is left to its
   expect(await shown(jobId)).toMatchObject({ status: 'unconfirmed' });
   for (let run = 0; run < 5; run++) expect(await old.run(jobId)).toBeNull();
   expect(await shown(jobId)).toMatchObject({ status: 'unconfirmed' });
+  // Where the post goes on depends on what it says, which this API cannot tell either.
+  const settled = await session.request<{ code: string }>('POST', `/jobs/${jobId}/resolve`, {
+    outcome: 'posted',
+  });
+  expect([settled.status, settled.body.code]).toEqual([503, 'unavailable']);
 });
 
 /** Its sender has died between the intent and the outcome. */

@@ -7,7 +7,6 @@ import type { Log } from '#libs/log/log.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import type { Gate } from '#libs/publish/gate.ts';
 import { callX, GateClosedError, toError } from '#libs/publish/x-call.ts';
-import { UnknownKeyError } from '#libs/sealing/sealing.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
 import type { Prices } from '#libs/x-api/limits.ts';
 import type { TokenSet, XOAuth } from '#libs/x-api/oauth.ts';
@@ -141,12 +140,6 @@ function toProblem(error: unknown): unknown {
       cause: error,
     });
   if (error instanceof GateClosedError) return toProblemOfGate(error);
-  if (error instanceof UnknownKeyError)
-    return new ProblemError(
-      'unavailable',
-      'This part of the server lacks the key that the sign-in of this account was sealed with. Try again later.',
-      { cause: error, retryAfterSeconds: 60 },
-    );
   if (!(error instanceof XAnswerError)) return error;
   const reason = error.messages[0] || error.detail || error.title || `status ${error.status}`;
   if (error.status === 401)
