@@ -317,6 +317,14 @@ describe('an address', () => {
     expect((await fetch(`${system.url}/nothing`, { method: 'PATCH' })).status).toBe(404);
   });
 
+  it('that lists jobs leads a browser to the start page, which shows them', async () => {
+    const ask = (headers: Record<string, string>) =>
+      fetch(`${system.url}/jobs`, { headers: { accept: 'text/html', ...headers }, redirect: 'manual' });
+    const led = await ask({});
+    expect([led.status, led.headers.get('location')]).toEqual([303, '/']);
+    expect((await ask({ authorization: `Bearer ${session.accessToken}` })).status).toBe(200);
+  });
+
   it('needs the token in its header, and in no other place', async () => {
     const elsewhere = await fetch(`${system.url}/me?access_token=${session.accessToken}`);
     expect(elsewhere.status).toBe(401);

@@ -146,7 +146,10 @@ function postingRoutes(deps: AppDeps): Router {
   router.post('/validateTweet', async (ctx) => {
     ctx.body = await validatePost(posting, await caller(ctx), await readJsonBody(ctx.req));
   });
-  router.get('/jobs', async (ctx) => {
+  router.get('/jobs', async (ctx, next) => {
+    ctx.vary('Accept');
+    // Browsers go on to the start page.
+    if (wantsPage(ctx) && ctx.get('authorization') === '') return await next();
     const who = await caller(ctx);
     ctx.set('Cache-Control', 'no-store');
     ctx.body = await jobs.list(who, readListQuery(ctx.query));
