@@ -38,6 +38,7 @@ async function run(...argv: string[]) {
   const code = await runClient({
     argv: [...argv],
     credentials: openCredentials(home),
+    usualServer: 'http://localhost:5000',
     screen: { write: (text) => void printed.push(text), redraws: false },
     openUrl: (url) => void opened.push(allow(url)),
   });

@@ -102,6 +102,9 @@ function securityHeaders(publicUrl: string) {
 
 /** Paths that two programs could read differently are nobody's: routing and signing-in see only plain ones. */
 function refusePathTricks(ctx: Context, next: () => Promise<unknown>): Promise<unknown> {
+  // RFC 9112 section 3.2.
+  if (ctx.req.headers.host === undefined && ctx.req.httpVersion !== '1.0')
+    throw new ProblemError('bad_request', 'The request has no Host header.');
   if (/^\/\/|%2f|%5c|%00|;|\\|\/\.\.?(\/|$)/i.test(ctx.path))
     throw new ProblemError('not_found', 'There is nothing at this address.');
   if (!isDecodable(ctx.path) || !isDecodable(ctx.querystring))
@@ -146,7 +149,10 @@ function postingRoutes(deps: AppDeps): Router {
   router.post('/validateTweet', async (ctx) => {
     ctx.body = await validatePost(posting, await caller(ctx), await readJsonBody(ctx.req));
   });
-  router.get('/jobs', async (ctx) => {
+  router.get('/jobs', async (ctx, next) => {
+    ctx.vary('Accept');
+    // Browsers go on to the start page.
+    if (wantsPage(ctx) && ctx.get('authorization') === '') return await next();
     const who = await caller(ctx);
     ctx.set('Cache-Control', 'no-store');
     ctx.body = await jobs.list(who, readListQuery(ctx.query));

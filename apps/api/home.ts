@@ -10,7 +10,7 @@ import { addJobPage } from './job-page.ts';
 import type { JobAnswers } from './jobs.ts';
 import type { FormFields, MediaUploads } from './media.ts';
 import { type Draft, type HomeView, homePage } from './pages/home-page.ts';
-import { sendPage } from './pages/page.ts';
+import { sendPage, wantsPage } from './pages/page.ts';
 import { type Operator, privacyPage } from './pages/privacy-page.ts';
 import { problemPage, problemsPage } from './pages/problem-pages.ts';
 import type { Doors } from './pages/setup.ts';
@@ -51,6 +51,8 @@ export function pageRoutes(deps: PagesDeps): Router {
   const router = new Router();
   router.get('/', async (ctx) => await showHome(ctx, deps, emptyDraft(), null));
   router.post('/', async (ctx) => await post(ctx, deps));
+  // Where the recent jobs of whoever is signed in are.
+  router.get('/jobs', (ctx, next) => (wantsPage(ctx) ? goHome(ctx) : next()));
   router.post('/sign-out', async (ctx) => {
     ctx.state.isPage = true;
     await readForm(ctx, deps);

@@ -170,7 +170,10 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       simulatorUrl: config.x.sandbox ? new URL(config.x.authorizeUrl).origin : null,
     },
   });
-  server.on('request', app.callback());
+  const handle = app.callback();
+  server.on('request', handle);
+  // What a request expects beyond `100-continue` may be ignored (RFC 9110 section 10.1.1).
+  server.on('checkExpectation', handle);
   answerBrokenRequests(server, publicUrl);
   for (const problem of await readiness.problems()) log.warn({}, `No post can be accepted: ${problem}`);
   // Disposed of in reverse: waits are answered first, then connections end, then what they needed.
@@ -186,7 +189,8 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
 function createHttpServer(): Server {
   const server = createServer({
     maxHeaderSize: 16_384,
-    requireHostHeader: true,
+    // The app looks itself: its refusals have a body and the headers of all others.
+    requireHostHeader: false,
     // How often the time for headers is looked at: by default it ends up to 30 seconds late.
     connectionsCheckingInterval: 2000,
     rejectNonStandardBodyWrites: true,

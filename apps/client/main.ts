@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { openCredentials } from './credentials.ts';
 import { runClient } from './run.ts';
+import { usualServer } from './usual-server.ts';
 
 const openers: Partial<Record<NodeJS.Platform, readonly [string, ...string[]]>> = {
   darwin: ['open'],
@@ -12,6 +13,7 @@ const openers: Partial<Record<NodeJS.Platform, readonly [string, ...string[]]>> 
 process.exitCode = await runClient({
   argv: process.argv.slice(2),
   credentials: openCredentials(process.env.XDG_CONFIG_HOME || join(homedir(), '.config')),
+  usualServer: usualServer(process.env),
   screen: { write: (text) => process.stdout.write(text), redraws: process.stdout.isTTY === true },
   openUrl(url) {
     const [command, ...before] = openers[process.platform] ?? ['xdg-open'];

@@ -24,7 +24,7 @@ export const usage = `npm run x -- <command>: posts to X through a post-to-x ser
   cancel JOB                 stops a post that is not sent yet
   sign-out                   revokes and forgets this client's tokens
 
-  --server URL               which server (default: the last one, or http://localhost:5000)
+  --server URL               which server (default: the last one, or http://localhost:PORT; 5000 if PORT is not set)
 
 Ends with 0 when all is well, 1 when not (a post that failed), 2 when the command is not understood.
 `;
@@ -32,6 +32,8 @@ Ends with 0 when all is well, 1 when not (a post that failed), 2 when the comman
 export interface ClientDeps {
   readonly argv: readonly string[];
   readonly credentials: Credentials;
+  /** The server that is meant where none is named, and none was used before. */
+  readonly usualServer: string;
   readonly screen: Screen;
   /** Opens an address in the user's browser, if there is one. */
   readonly openUrl: (url: string) => void;
@@ -63,7 +65,7 @@ export async function runClient(deps: ClientDeps): Promise<number> {
       write(usage);
       return values.help ? 0 : 2;
     }
-    const server = toServer(values.server ?? (await deps.credentials.current()) ?? 'http://localhost:5000');
+    const server = toServer(values.server ?? (await deps.credentials.current()) ?? deps.usualServer);
     return await runCommand(command, rest, values, server, deps);
   } catch (error) {
     if (!(error instanceof Error)) throw error;

@@ -1,17 +1,19 @@
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
+import { withEnvFile } from '#libs/config/env-file.ts';
+import { localUrl } from '#libs/config/local-url.ts';
 import { startOwnSandbox } from './own-sandbox.ts';
 import { runTour } from './tour.ts';
 
 const usage = `npm run demo: a tour of post-to-x against a sandbox, by its public HTTP API
 
 Signs in, posts a text, a picture and four pictures, and shows how they get on. Uses the sandbox that runs at
-http://localhost:5000 (npm start), or starts one for itself.
+http://localhost:PORT (npm start; 5000 if PORT is not set), or starts one for itself.
 
   npm run demo -- --url http://localhost:8080    the sandbox that runs there
 `;
 
-const usual = 'http://localhost:5000';
+const usual = localUrl(withEnvFile(process.env));
 
 /** Whether a server of ours accepts posts there. */
 async function isReady(url: string): Promise<boolean> {
