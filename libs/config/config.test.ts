@@ -105,4 +105,11 @@ describe('loadConfig', () => {
     };
     expect(problemsOf(wrong, 'start').map((line) => line.split(':')[0])).toEqual(Object.keys(wrong));
   });
+
+  it('says when posts are taken for lost while they may still be on their way', () => {
+    const noticesAt = (ms: number) =>
+      loadConfig({ CONFIRM_AFTER_MS: String(ms) }, 'start').notices.filter((line) => /twice/.test(line));
+    expect(noticesAt(35_000)).toEqual([]);
+    expect(noticesAt(34_999)).toEqual([expect.stringContaining('CONFIRM_AFTER_MS=34999')]);
+  });
 });

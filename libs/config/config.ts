@@ -1,6 +1,12 @@
 import type { z } from 'zod';
 import { Environment, type PriceName, type QueueName, type TokenKey } from './environment.ts';
-import { ignoredVariables, missingVariables, type Role, usableFlaskKey } from './whole-environment.ts';
+import {
+  ignoredVariables,
+  missingVariables,
+  type Role,
+  riskyValues,
+  usableFlaskKey,
+} from './whole-environment.ts';
 
 export type { QueueName, TokenKey } from './environment.ts';
 export type { Role } from './whole-environment.ts';
@@ -95,7 +101,7 @@ export interface Config {
     } | null;
   };
   readonly logLevel: string;
-  /** One sentence each, for the log: variables that were read but have no effect. */
+  /** One sentence each, for the log: variables that were read but have no effect, and values that ask for trouble. */
   readonly notices: readonly string[];
 }
 
@@ -184,7 +190,7 @@ export function loadConfig(environment: Record<string, string | undefined>, role
       tracing: tracingOf(env),
     },
     logLevel: env.LOG_LEVEL,
-    notices: ignoredVariables(given),
+    notices: [...ignoredVariables(given), ...riskyValues(env)],
   });
 }
 

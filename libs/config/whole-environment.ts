@@ -50,6 +50,17 @@ export function ignoredVariables(given: Record<string, unknown>): string[] {
   return notices;
 }
 
+/** The longest that a post may be on its way: five seconds until it is sent, thirty for X's answer. */
+const sendingMs = 35_000;
+
+/** What is allowed, for tests for instance, and dangerous with the real X; one sentence each. */
+export function riskyValues({ CONFIRM_AFTER_MS }: { readonly CONFIRM_AFTER_MS: number }): string[] {
+  if (CONFIRM_AFTER_MS >= sendingMs) return [];
+  return [
+    `CONFIRM_AFTER_MS=${CONFIRM_AFTER_MS} is less than the ${sendingMs / 1000} seconds that a post may be on its way to X: one that is taken for lost may be sent twice.`,
+  ];
+}
+
 /** An older name of `SECRET_KEY`, where its value is good enough to sign with. */
 export function usableFlaskKey(value: string | undefined): string | undefined {
   return value !== undefined && value.length >= 32 && !isPlaceholder(value) ? value : undefined;
