@@ -2,9 +2,18 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startApi } from '#apps/api/start-api.ts';
 import { answer } from '#apps/x-simulator/fault.ts';
+import { loadConfig } from '#libs/config/config.ts';
+import { hasEnded } from '#libs/jobs/job.ts';
+import { createJobStore } from '#libs/jobs/job-store.ts';
+import type { Order } from '#libs/jobs/order.ts';
+import { createWakeUps } from '#libs/jobs/wake-up.ts';
+import { connectRedis } from '#libs/redis/connect.ts';
+import { createSealer } from '#libs/sealing/sealing.ts';
 import { openAccounts } from './open-accounts.ts';
 import { quickTimings } from './quick-timings.ts';
+import { startRedisRelay } from './redis-relay.ts';
 import { type Session, type System, startSystem } from './system.ts';
 
 interface Me {
@@ -90,6 +99,39 @@ describe('DELETE /me', () => {
     const again = await system.connect();
     expect((await again.request('GET', `/jobs/${later.body.job_id}`)).body.status).toBe('canceled');
     expect(tweetsOf(again)).toEqual([]);
+  });
+
+  it('lets nothing out that was accepted in the very moment in which the open posts are counted', async () => {
+    const session = await system.connect();
+    const { id, username } = session.account;
+    await using relay = await startRedisRelay(system.redis.port);
+    await using redis = await connectRedis(system.redis.url, 'wait');
+    await using wakeUps = createWakeUps({ redis });
+    const jobs = createJobStore({ redis, sealer: createSealer(system.config.secrets.tokenKeys) });
+    const { PUBLIC_URL = publicUrl() } = system.environment;
+    const config = loadConfig({ ...system.environment, REDIS_URL: relay.url, PUBLIC_URL }, 'api');
+    await using other = await startApi(config, system.log);
+    let late = '';
+    // A request that was let in before our tokens were void, and the worker is quick.
+    const counted = relay.once({
+      command: `open:${id}`,
+      at: 'reply',
+      act: async () => {
+        const order = orderOf('Just in time');
+        const accepted = await jobs.accept({
+          ...{ accountId: id, username, clientId: 'c', order },
+          ...{ idempotencyKey: null, allowDuplicate: false, maxOpenJobs: 50 },
+        });
+        if (accepted.kind === 'accepted') late = accepted.jobId;
+        await wakeUps.add(late, { openJobs: 1 });
+        await waitUntil(async () => hasEnded((await jobs.find(late))?.state ?? 'accepted'));
+      },
+    });
+    const headers = { authorization: `Bearer ${session.accessToken}` };
+    const [answer] = await Promise.all([fetch(`${other.url}/me`, { method: 'DELETE', headers }), counted]);
+    expect(answer.status).toBe(200);
+    expect(tweetsOf(session)).toEqual([]);
+    expect((await jobs.find(late))?.state).toBe('failed');
   });
 
   it('forgets the account also when X does not take the revocation', async () => {
@@ -196,6 +238,12 @@ it('a job whose order no key opens any more is still shown, without its text', a
   expect(shown.body).toMatchObject({ status: 'published', tweet_id: job.tweet_id, tweet_text: null });
   expect((await session.request('GET', '/jobs')).status).toBe(200);
 });
+
+function orderOf(text: string): Order {
+  const none = { replyTo: null, quoteOf: null, poll: null, replySettings: null, communityId: null };
+  const rest = { madeWithAi: null, paidPartnership: null, publishAt: null, expiresAt: null };
+  return { posts: [{ text, media: [], altTexts: [] }], ...none, ...rest };
+}
 
 const publicUrl = () => `http://localhost:${new URL(system.url).port}`;
 

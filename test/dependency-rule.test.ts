@@ -50,6 +50,7 @@ const allowed: Readonly<Record<string, readonly string[] | typeof all>> = {
   'libs/publish': [
     ...['libs/jobs', 'libs/accounts', 'libs/media', 'libs/x-api', 'libs/spool', 'libs/problem', 'libs/redis'],
     'libs/insight',
+    'libs/sealing',
   ],
   'libs/jobs': ['libs/x-api', 'libs/sealing', 'libs/problem', 'libs/redis', 'libs/insight'],
   'libs/accounts': ['libs/x-api', 'libs/sealing', 'libs/spool', 'libs/problem'],
@@ -79,6 +80,7 @@ const partly: Readonly<Record<string, readonly string[]>> = {
   ],
   'libs/jobs -> libs/redis': ['libs/redis/script.ts'],
   'libs/publish -> libs/redis': ['libs/redis/script.ts'],
+  'libs/publish -> libs/sealing': ['libs/sealing/sealing.ts'],
 };
 
 /** Where a package may be used: paths that begin so. Every package that runs in production stands here. */

@@ -80,6 +80,12 @@ async function post(body: string, headers: Record<string, string> = {}, path = '
 const jobCount = async () =>
   (await session.request<{ jobs: unknown[] }>('GET', '/jobs?limit=100')).body.jobs.length;
 
+/** What this process has worked so far, the server in it included: what else the machine does is not in it. */
+function cpuMs(): number {
+  const { user, system: kernel } = process.cpuUsage();
+  return (user + kernel) / 1000;
+}
+
 describe('a body', () => {
   it('of more than 1 MB is refused by its length, or as soon as it is too long', async () => {
     const big = `{"text":"${'x'.repeat(1024 * 1024)}"}`;
@@ -147,10 +153,10 @@ describe('a body', () => {
       part.repeat(50_000 / part.length),
     );
     for (const text of hostile) {
-      const at = performance.now();
+      const at = cpuMs();
       const body = { text, media_url: text, alt_texts: [text], publish_at: text, reply_to_tweet_id: text };
       expect([400, 422]).toContain((await post(JSON.stringify(body))).status);
-      expect(performance.now() - at, text.slice(0, 10)).toBeLessThan(1500);
+      expect(cpuMs() - at, text.slice(0, 10)).toBeLessThan(1500);
     }
   });
 
@@ -158,9 +164,9 @@ describe('a body', () => {
     for (const part of ['👨‍', '漢.', ' $abc']) {
       const text = part.repeat(900_000 / Buffer.byteLength(part));
       for (const path of ['/postTweet', '/validateTweet']) {
-        const at = performance.now();
+        const at = cpuMs();
         const { status, body } = await post(JSON.stringify({ text }), {}, path);
-        expect(performance.now() - at, part).toBeLessThan(1000);
+        expect(cpuMs() - at, part).toBeLessThan(1000);
         expect(JSON.stringify(body)).toContain('The text is too long');
         expect([200, 422]).toContain(status);
       }

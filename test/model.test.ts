@@ -25,6 +25,7 @@ describe('the send protocol, in every order of events,', { timeout: 240_000 }, (
 
   it('does so where Redis goes back in time, as long as that is noticed', () => {
     holds(explore({ ...production, crashes: false, attempts: 2 }, { rewinds: 1 }));
+    holds(explore({ ...production, crashes: false, attempts: 1, rewindsToRuns: true }, { rewinds: 1 }));
   });
 });
 
@@ -78,7 +79,7 @@ describe('each guard is needed:', { timeout: 240_000 }, () => {
   });
 
   it('failing a post that was not looked for after such a loss calls posts failed', () => {
-    broken({ table: without('trusted', 'fail') }, falseFailure, 1);
+    broken({ table: without('trusted', 'fail'), rewindsToRuns: true }, falseFailure, 1);
   });
 
   it('canceling one does so too', () => {

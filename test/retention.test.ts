@@ -7,8 +7,12 @@ let redis: RedisConnection;
 beforeAll(async () => {
   // More posts than X lets one account make in a quarter of an hour.
   const many = { limit: 100_000, windowMs: 900_000 };
+  const users = ['sandbox_ada', 'sandbox_ben', 'sandbox_cleo', 'sandbox_dora'].map((username, index) => ({
+    id: String(1_450_000_000_000_000_001n + BigInt(index)),
+    username,
+  }));
   const rateLimits = { 'POST /2/tweets': { user: many, app: many } };
-  system = await startSystem({ simulator: { rateLimits } });
+  system = await startSystem({ simulator: { rateLimits, users } });
   redis = await connectRedis(system.redis.url, 'wait');
 });
 afterAll(async () => {
@@ -79,6 +83,17 @@ it('the list of an account forgets the jobs whose time is over', async () => {
   await redis.del(...ids.map((id) => `job:${id}`));
   await publish(session, 'New');
   expect(await redis.zcard(list)).toBe(batch);
+});
+
+it('… also where its oldest is scheduled for a time that is far away', async () => {
+  const session = await system.connect('sandbox_dora');
+  const publishAt = new Date(Date.now() + 86_400_000).toISOString();
+  await session.request('POST', '/postTweet', { text: 'Tomorrow', publish_at: publishAt });
+  const ids = await publish(session, 'Older');
+  await redis.del(...ids.map((id) => `job:${id}`));
+  await publish(session, 'Newer');
+  // One of those that are looked at is taken at random; that it is never a right one is one chance in a billion.
+  expect(await redis.zcard(`jobs:of:${session.account.id}`)).toBeLessThan(1 + 2 * batch);
 });
 
 /** As after 48 hours: every key that has an end has come to it; so have the queues' finished entries, kept for an hour. */

@@ -117,7 +117,7 @@ it('shows a bar on a terminal, and a line per tenth elsewhere', () => {
 
 it('explains itself', async () => {
   expect((await runCommand('rotate-keys', ['--help'], {})).stdout).toMatch(
-    /Put a new key in front of TOKEN_KEYS/,
+    /Add a new key behind the old one in TOKEN_KEYS.*Put the new key in front/s,
   );
 });
 

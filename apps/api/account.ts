@@ -9,7 +9,7 @@ import type { Gate } from '#libs/publish/gate.ts';
 import { callX, GateClosedError, toError } from '#libs/publish/x-call.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
 import type { Prices } from '#libs/x-api/limits.ts';
-import type { XOAuth } from '#libs/x-api/oauth.ts';
+import type { TokenSet, XOAuth } from '#libs/x-api/oauth.ts';
 import type { XApi } from '#libs/x-api/x-api.ts';
 import { maxWeightedLengthOf } from './post-tweet.ts';
 import type { Caller, SignIn } from './sign-in/sign-in.ts';
@@ -50,17 +50,21 @@ export function createAccountAnswers(deps: AccountDeps) {
     };
   }
 
-  /** `DELETE /me`: our tokens die first, so that nothing new can come in; then the jobs, then X's tokens. */
+  /**
+   * `DELETE /me`: our tokens die first, then the account, so that nothing new can come in and nothing that comes in all
+   * the same finds a token of X; then the jobs. X hears of it last, whatever became of the rest.
+   */
   async function disconnect(caller: Caller) {
     const account = await deps.accounts.find(caller.accountId);
     await deps.signIn.revokeAccount(caller.accountId);
+    const tokenSet = await deps.accounts.remove(caller.accountId);
     let canceled = 0;
-    for (const jobId of await deps.jobs.openJobIds(caller.accountId)) {
-      if (!(await deps.jobs.move(jobId, 'cancel')).done) continue;
-      canceled++;
-      await deps.wakeUps.ended(jobId);
+    let revoked = false;
+    try {
+      canceled = await cancelAll(caller.accountId);
+    } finally {
+      revoked = tokenSet !== null && (await revokeAtX(caller.accountId, tokenSet));
     }
-    const revoked = await revokeAtX(caller.accountId);
     const name = account ? `@${account.username}` : caller.accountId;
     return {
       message: `The X account ${name} is disconnected. ${canceled === 1 ? '1 post that was still in work is' : `${canceled} posts that were still in work are`} canceled.`,
@@ -69,10 +73,19 @@ export function createAccountAnswers(deps: AccountDeps) {
     };
   }
 
-  /** Forgets X's tokens whatever X says, and reports whether X took the revocation. */
-  async function revokeAtX(accountId: string): Promise<boolean> {
-    const tokenSet = await deps.accounts.remove(accountId);
-    if (!tokenSet) return false;
+  async function cancelAll(accountId: string): Promise<number> {
+    let canceled = 0;
+    for (const jobId of await deps.jobs.openJobIds(accountId)) {
+      const job = await deps.jobs.find(jobId).catch(() => null);
+      if (!(await deps.jobs.move(jobId, 'cancel')).done) continue;
+      canceled++;
+      await deps.wakeUps.ended(jobId, job?.media.length ?? 0);
+    }
+    return canceled;
+  }
+
+  /** Whether X took the revocation. */
+  async function revokeAtX(accountId: string, tokenSet: TokenSet): Promise<boolean> {
     try {
       if (tokenSet.refreshToken) await deps.oauth.revoke(tokenSet.refreshToken, 'refresh_token');
       await deps.oauth.revoke(tokenSet.accessToken, 'access_token');

@@ -115,7 +115,7 @@ export function createJobAnswers(deps: JobsDeps) {
     const job = await ownJob(caller, jobId);
     if (job.state !== 'canceled') {
       const moved = await deps.jobs.move(jobId, 'cancel');
-      if (moved.done && job.media.length > 0) await deps.wakeUps.ended(jobId);
+      if (moved.done) await deps.wakeUps.ended(jobId, job.media.length);
       const after = await ownJob(caller, jobId);
       if (!moved.done && after.state !== 'canceled')
         throw new ProblemError(

@@ -26,7 +26,7 @@ export interface Metrics {
 const believedMs = 2000;
 const statuses = ['scheduled', 'queued', 'processing', 'waiting', 'confirming', 'unconfirmed'] as const;
 const entryStates = ['waiting', 'prioritized', 'active', 'delayed', 'failed', 'completed'] as const;
-const reasons = ['limit', 'credits', 'x_down', 'storage', 'media_host'] as const;
+const reasons = ['limit', 'credits', 'x_down', 'storage', 'media_host', 'key'] as const;
 
 export function createMetrics(deps: MetricsDeps): Metrics {
   const register = new Registry();

@@ -1,6 +1,7 @@
 import type { Context, Next } from 'koa';
 import type { Log } from '#libs/log/log.ts';
 import { ProblemError, problemKinds } from '#libs/problem/problem.ts';
+import { UnknownKeyError } from '#libs/sealing/sealing.ts';
 import { sendPage, wantsPage } from './pages/page.ts';
 import { refusalPage } from './pages/problem-pages.ts';
 import type { Doors } from './pages/setup.ts';
@@ -94,6 +95,13 @@ function remedyOf({ code, headers }: ProblemError, publicUrl: string): string {
 /** What an error of any kind is called outside. */
 export function toProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
+  // Another process has it, or its operator brings it back.
+  if (error instanceof UnknownKeyError)
+    return new ProblemError(
+      'unavailable',
+      'This part of the server lacks a key that what you ask for was sealed with. Try again later.',
+      { cause: error, retryAfterSeconds: 60 },
+    );
   if (isRedisAway(error))
     return new ProblemError(
       'unavailable',

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createAccountStore } from '#libs/accounts/account-store.ts';
+import { keepReplaying } from '#libs/accounts/keep-replaying.ts';
 import { createTokenVault } from '#libs/accounts/token-vault.ts';
 import type { Config } from '#libs/config/config.ts';
 import { announceKeys } from '#libs/deployment/key-holders.ts';
@@ -101,6 +102,13 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
     log,
   });
   const vault = stack.use(createTokenVault({ accounts, oauth, spool, redis }));
+  stack.use(
+    await keepReplaying({
+      vault,
+      redis,
+      onFailure: (err) => log.warn({ err }, 'Tokens in the spool cannot be stored yet'),
+    }),
+  );
   const mediaHosts = {
     trustedHosts: readHosts(config.mediaTrustedHosts),
     ownHosts: readHosts([new URL(publicUrl).host]),

@@ -7,9 +7,9 @@ import { OtherKeysError, type Rotation, rotateKeys } from './rotate-keys.ts';
 
 const help = `npm run rotate-keys: seals everything that is stored with the first of TOKEN_KEYS
 
-  1. Put a new key in front of TOKEN_KEYS and keep the old one behind it: k2:…,k1:…
-     (after \`npm start\` without TOKEN_KEYS: in DATA_DIR/keys.env)
-  2. Start the server and every worker again.
+  1. Add a new key behind the old one in TOKEN_KEYS, k1:…,k2:…, and start the server and every worker again.
+     (Where they all start at once, as with \`npm start\`: go on with 2; without TOKEN_KEYS: in DATA_DIR/keys.env)
+  2. Put the new key in front, k2:…,k1:…, and start all of them again.
   3. npm run rotate-keys, with the same settings. Posts go on meanwhile; stop it and run it again as you like.
   4. Take away the old keys that it calls unused, and start again.
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { createAccountStore } from '#libs/accounts/account-store.ts';
+import { keepReplaying } from '#libs/accounts/keep-replaying.ts';
 import { createTokenVault } from '#libs/accounts/token-vault.ts';
 import type { Config } from '#libs/config/config.ts';
 import { announceKeys } from '#libs/deployment/key-holders.ts';
@@ -19,6 +20,7 @@ import { createAccountPlaces } from '#libs/publish/account-places.ts';
 import { createGate } from '#libs/publish/gate.ts';
 import { createMediaMemory } from '#libs/publish/media-memory.ts';
 import type { PublishDeps } from '#libs/publish/publisher.ts';
+import { followRedisClock } from '#libs/redis/clock.ts';
 import type { RedisConnection } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { openSpool } from '#libs/spool/spool.ts';
@@ -37,7 +39,8 @@ export async function createPublishDeps(
 ): Promise<PublishDeps> {
   const sealer = createSealer(config.secrets.tokenKeys);
   stack.use(await announceKeys(redis, config.secrets.tokenKeys));
-  const wakeUps = stack.use(createWakeUps({ redis }));
+  const { now } = stack.use(await followRedisClock(redis));
+  const wakeUps = stack.use(createWakeUps({ redis, now }));
   const jobs = createJobStore({
     redis,
     sealer,
@@ -57,7 +60,13 @@ export async function createPublishDeps(
   const oauth = watchRefreshes(createXOAuth({ ...config.x, redirectUri: config.x.redirectUri ?? '' }), watch);
   const accounts = createAccountStore({ redis, sealer });
   const vault = stack.use(createTokenVault({ accounts, oauth, spool, redis }));
-  await vault.replaySpool();
+  stack.use(
+    await keepReplaying({
+      vault,
+      redis,
+      onFailure: (err) => log.warn({ err }, 'Tokens in the spool cannot be stored yet'),
+    }),
+  );
   const blocks = createBlockPool();
   const mediaStore = createMediaStore({ dataDir: config.dataDir, maxBytes: config.mediaDiskBytes });
   const uploads = createUploadStore({ redis });
@@ -69,7 +78,7 @@ export async function createPublishDeps(
     mediaStore,
     uploads,
     ffmpeg: config.searchPath === null ? {} : { searchPath: config.searchPath },
-    mediaMemory: createMediaMemory({ redis }),
+    mediaMemory: createMediaMemory({ redis, now }),
     wakeUps,
     gate: createGate({ redis }),
     places: createAccountPlaces({ redis, leaseMs: timings.lockMs }),
@@ -83,6 +92,7 @@ export async function createPublishDeps(
     ),
     blocks,
     spend: createSpend({ redis, budgets: config.spend }),
+    now,
     prices: { ...usualPrices, ...config.spend.prices },
     policy: config.publish,
     counts,

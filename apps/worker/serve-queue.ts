@@ -48,7 +48,7 @@ export function serveQueue({
       lease.begin(entry.id);
       try {
         const wakeAt = await tracedRun(deps, entry, () => run(deps, entry, context));
-        if (wakeAt !== null) await sleepUntil(entry, wakeAt, token);
+        if (wakeAt !== null) await sleepUntil(entry, wakeAt - deps.now() + Date.now(), token);
       } finally {
         lease.end(entry.id);
       }
@@ -90,7 +90,7 @@ function run(deps: PublishDeps, entry: QueueEntry<WakeUpData>, context: RunConte
   return index === undefined ? runTweet(deps, jobId, context) : runItem(deps, jobId, index, context);
 }
 
-/** The entry waits without holding a slot, and without counting as an attempt. */
+/** By the clock of this process, as the queue goes by it. The entry waits without holding a slot, and without counting as an attempt. */
 async function sleepUntil(
   entry: QueueEntry<WakeUpData>,
   at: number,

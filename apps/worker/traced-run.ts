@@ -7,7 +7,7 @@ import type { PublishDeps, RunResult } from '#libs/publish/publisher.ts';
  * get lost and are replaced, and carry the id of the job alone.
  */
 export async function tracedRun(
-  { tracing, jobs }: Pick<PublishDeps, 'tracing' | 'jobs'>,
+  { tracing, jobs, now }: Pick<PublishDeps, 'tracing' | 'jobs' | 'now'>,
   entry: QueueEntry<WakeUpData>,
   run: () => Promise<RunResult>,
 ): Promise<RunResult> {
@@ -27,7 +27,7 @@ export async function tracedRun(
     { kind: 'consumer', parent, facts },
     async (span) => {
       const wakeAt = await run();
-      if (wakeAt !== null) span.tell({ 'post_to_x.wakes_after_ms': Math.max(0, wakeAt - Date.now()) });
+      if (wakeAt !== null) span.tell({ 'post_to_x.wakes_after_ms': Math.max(0, wakeAt - now()) });
       return wakeAt;
     },
   );

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
@@ -10,10 +10,11 @@ import { startRedisRelay } from '../../test/redis-relay.ts';
 import { startRedisServer } from '../../test/redis-server.ts';
 import { watchTrust } from './trust.ts';
 
-it('Redis is not trusted from the moment its connection breaks until it has been looked at again', async () => {
-  await using stack = new AsyncDisposableStack();
+/** A watch over a Redis behind a relay. `prepare` sees the data folder before it begins. */
+async function watchOver(stack: AsyncDisposableStack, prepare: (dataDir: string) => unknown = () => {}) {
   const dataDir = await mkdtemp(join(tmpdir(), 'post-to-x-trust-'));
   stack.defer(() => rm(dataDir, { recursive: true, force: true }));
+  await prepare(dataDir);
   const server = stack.use(await startRedisServer());
   const relay = stack.use(await startRedisRelay(server.port));
   const redis = stack.use(await connectRedis(relay.url, 'wait'));
@@ -22,11 +23,31 @@ it('Redis is not trusted from the moment its connection breaks until it has been
   const counts = { add: (what: string) => void told.push(what) };
   const log = createLog('test', 'silent');
   const trust = stack.use(await watchTrust({ redis, jobs, dataDir, counts, log }));
-  expect(trust.holds()).toBe(true);
   stack.defer(() => relay.mend());
+  return { trust, relay, redis, told };
+}
+
+it('Redis is not trusted from the moment its connection breaks until it has been looked at again', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { trust, relay, told } = await watchOver(stack);
+  expect(trust.holds()).toBe(true);
   relay.cut();
   await vi.waitFor(() => expect(trust.holds()).toBe(false), { timeout: 5000 });
   relay.mend();
   await vi.waitFor(() => expect(trust.holds()).toBe(true), { timeout: 10_000 });
   expect(told).toEqual([]);
+});
+
+it('a disk that takes no file keeps nobody from trusting Redis, nor from noticing that it went back', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { trust, relay, redis, told } = await watchOver(stack, (dataDir) =>
+    mkdir(join(dataDir, 'epoch', 'in the way'), { recursive: true }),
+  );
+  expect(trust.holds()).toBe(true);
+  relay.cut();
+  await vi.waitFor(() => expect(trust.holds()).toBe(false), { timeout: 5000 });
+  relay.mend();
+  await vi.waitFor(() => expect(trust.holds()).toBe(true), { timeout: 10_000 });
+  await redis.flushall();
+  await vi.waitFor(() => expect(told).toEqual(['redis_losses']), { timeout: 5000 });
 });

@@ -29,9 +29,16 @@ export async function watchTrust({ redis, jobs, dataDir, counts, log }: TrustOpt
   let trusted = false;
   let connection = 0;
   let looking = false;
+  let unwritten = false;
   async function look(): Promise<void> {
     const begunOn = connection;
-    const { wentBackAt } = await watch.check();
+    const { wentBackAt, fileError } = await watch.check();
+    if (fileError !== null && !unwritten)
+      log.warn(
+        { err: fileError },
+        'DATA_DIR cannot be written: a loss of Redis while nothing runs may pass unnoticed',
+      );
+    unwritten = fileError !== null;
     if (wentBackAt !== null) {
       trusted = false;
       counts.add('redis_losses', []);

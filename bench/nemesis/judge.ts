@@ -71,6 +71,7 @@ export async function judgeWorld(
     ...(await findSecrets(world, callers)),
     ...findPresentedTwice(world),
     ...stopped,
+    ...world.badEnds,
     ...orphans.map(({ pid }) => `process ${pid} outlives the one that started it`),
     ...bugs,
   );

@@ -75,6 +75,7 @@ export async function createWorld({ clocks }: WorldOptions) {
   const outputs: string[][] = [];
   const children: SeenProcess[] = [];
   const killings: number[] = [];
+  const badEnds: string[] = [];
   const kill = (process: TestProcess | undefined, signal: NodeJS.Signals) => {
     if (signal === 'SIGKILL') killings.push(Date.now());
     process?.kill(signal);
@@ -89,7 +90,9 @@ export async function createWorld({ clocks }: WorldOptions) {
     if (!process) return null;
     children.push(...(await noteChildren(process.child.pid)));
     kill(process, signal);
-    return (await process.exited).code;
+    const { code } = await process.exited;
+    if (signal === 'SIGTERM' && code !== 0) badEnds.push(process.output.slice(-8).join('\n'));
+    return code;
   };
   let api = await run('api', clocks.length);
   stack.defer(() => api[Symbol.asyncDispose]());
@@ -109,6 +112,8 @@ export async function createWorld({ clocks }: WorldOptions) {
     outputs,
     /** Processes that ours have started. */
     children,
+    /** The last words of processes that were told to stop and did not end well. */
+    badEnds,
     /** When processes of ours were killed, epoch ms. */
     killings,
     signalWorker: (index: number, signal: NodeJS.Signals) => kill(workers[index], signal),

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { connectRedis } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { useOwnRedis } from '../../test/own-redis.ts';
+import { startRedisRelay } from '../../test/redis-relay.ts';
 import { createAccountStore } from './account-store.ts';
 
-const { redis } = await useOwnRedis();
+const { redis, url } = await useOwnRedis();
 const oldKey = { kid: 'old', key: randomBytes(32) };
 const newKey = { kid: 'new', key: randomBytes(32) };
 
@@ -71,12 +73,36 @@ test('a removed account is gone, and what is to be revoked comes back', async ()
   expect(await redis.keys('*')).toEqual([]);
 });
 
-test('tokens whose key is gone ask for a new sign-in, and work again when the key is back', async () => {
+test('removing an account loses no pair that is stored in the same moment: it is there, or to be revoked', async () => {
+  await using relay = await startRedisRelay(Number(new URL(url).port));
+  await using slow = await connectRedis(relay.url, 'wait');
+  const accounts = open();
+  await accounts.connect(ada, tokenSet('1'));
+  // The read of the removal has been answered, and a refresh or a sign-in stores another pair before it goes on.
+  const stored = relay.once({
+    command: 'hmget',
+    at: 'reply',
+    act: async () => void (await accounts.connect(ada, tokenSet('2'))),
+  });
+  const removing = createAccountStore({ redis: slow, sealer: createSealer([oldKey]) });
+  const removed = await removing.remove('7');
+  await stored;
+  const left = await accounts.tokens.read('7');
+  expect([removed?.refreshToken, left?.refreshToken]).toEqual([
+    tokenSet('1').refreshToken,
+    tokenSet('2').refreshToken,
+  ]);
+});
+
+test('tokens whose key is missing here leave the account connected, and work again when the key is back', async () => {
   await open(oldKey).connect(ada, tokenSet('1'));
   const without = open(newKey);
-  expect(await without.find('7')).toMatchObject({ state: 'reconnect' });
-  expect(await without.tokens.read('7')).toBeNull();
-  expect(await open(newKey, oldKey).find('7')).toMatchObject({ state: 'connected' });
+  expect(await without.find('7')).toMatchObject({ state: 'connected' });
+  await expect(without.tokens.read('7')).rejects.toMatchObject({ name: 'UnknownKeyError', kid: 'old' });
+  expect(await open(newKey, oldKey).tokens.read('7')).toMatchObject({ accessToken: 'canary-access-1' });
+  // Whoever signs in again needs the missing key no more.
+  await without.connect(ada, tokenSet('2'));
+  expect(await without.tokens.read('7')).toMatchObject({ accessToken: 'canary-access-2' });
 });
 
 test('a sealed token set copied to another account does not open', async () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import type { Sealer } from '#libs/sealing/sealing.ts';
+import { type Sealer, UnknownKeyError } from '#libs/sealing/sealing.ts';
 import type { XUser } from '#libs/x-api/client.ts';
 import type { TokenSet } from '#libs/x-api/oauth.ts';
 import { connectScript } from './scripts.ts';
@@ -16,7 +16,7 @@ export interface Account {
   /** What X granted at the last sign-in or refresh. */
   readonly scope: readonly string[];
   readonly subscriptionType: string | null;
-  /** `reconnect`: X no longer takes our tokens, or we can no longer open them; the user has to sign in again. */
+  /** `reconnect`: X no longer takes our tokens, or they are damaged; the user has to sign in again. */
   readonly state: 'connected' | 'reconnect';
   /** Epoch ms of the last sign-in. */
   readonly connectedAt: number;
@@ -62,9 +62,11 @@ export function createAccountStore(options: {
   const parse = (accountId: string, fields: readonly (string | null)[]) => {
     const [profile, scope, version, st, sealed] = fields;
     if (!profile) return null;
-    const opened = sealed && st !== 'DEAD' ? openTokens(sealer, accountId, Number(version), sealed) : null;
+    const stored = sealed && st !== 'DEAD' ? openOrLocked(sealer, accountId, Number(version), sealed) : null;
     const scopes = (scope ?? '').split(' ').filter(Boolean);
-    return { profile: Profile.parse(JSON.parse(profile)), scope: scopes, tokens: opened };
+    const tokens = stored === 'locked' ? null : stored;
+    const state = stored === null ? ('reconnect' as const) : ('connected' as const);
+    return { profile: Profile.parse(JSON.parse(profile)), scope: scopes, state, tokens };
   };
   // Whether a sealed value opens takes longer to tell than all else, and the fields of an account seldom change.
   const remembered = new Map<string, { readonly fields: string; readonly account: Account }>();
@@ -74,8 +76,8 @@ export function createAccountStore(options: {
     if (known?.fields === same) return known.account;
     const found = parse(accountId, fields);
     if (!found) return null;
-    const { profile, scope, tokens } = found;
-    const account: Account = { id: accountId, ...profile, scope, state: tokens ? 'connected' : 'reconnect' };
+    const { profile, scope, state } = found;
+    const account: Account = { id: accountId, ...profile, scope, state };
     if (remembered.size >= mostRemembered) remembered.clear();
     remembered.set(accountId, { fields: same, account });
     return account;
@@ -100,10 +102,23 @@ export function createAccountStore(options: {
     },
     find: async (accountId) => toAccount(accountId, await fetch(accountId)),
     async remove(accountId) {
-      const found = parse(accountId, await fetch(accountId));
-      // A pair that a refresh brings from now on finds no account and is revoked by the vault.
-      await redis.multi().del(accountKey(accountId)).srem(accountIds, accountId).exec();
+      const key = accountKey(accountId);
+      // Read in the same step: a pair that a refresh stored just before is revoked too, and one that it brings from
+      // now on finds no account and is revoked by the vault.
+      const steps = redis.multi().hmget(key, ...accountFields);
+      const [read] = (await steps.del(key).srem(accountIds, accountId).exec()) ?? [];
+      const found = parse(accountId, (read?.[1] as (string | null)[] | undefined) ?? []);
       return found?.tokens ? { ...found.tokens, scope: found.scope } : null;
     },
   };
+}
+
+/** Tokens whose key is missing here are no worse for that: other processes may have it. */
+function openOrLocked(...sealed: Parameters<typeof openTokens>) {
+  try {
+    return openTokens(...sealed);
+  } catch (error) {
+    if (error instanceof UnknownKeyError) return 'locked';
+    throw error;
+  }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { type SealContext, type Sealer, UnsealError } from '#libs/sealing/sealing.ts';
+import { type SealContext, type Sealer, UnknownKeyError, UnsealError } from '#libs/sealing/sealing.ts';
 import type { TokenSet } from '#libs/x-api/oauth.ts';
 import { grantsOf } from './grants-of.ts';
 import type { TokenRecord } from './refresh.ts';
@@ -21,7 +21,10 @@ export interface Rotation {
 
 /** The sealed token sets: every write is a compare-and-set (see the scripts), false or `moved` when another was first. */
 export interface TokenStore {
-  /** null: no such account, or its tokens cannot be opened with the keys we have. */
+  /**
+   * null: no such account, or its tokens are damaged.
+   * @throws UnknownKeyError when they were sealed with a key that is missing here
+   */
   read(accountId: string): Promise<TokenRecord | null>;
   /** Writes down, before it is done, that the record's refresh token is about to be presented. */
   mark(
@@ -122,7 +125,7 @@ export function sealTokens(sealer: Sealer, accountId: string, version: number, t
   return sealer.seal(plain, contextOf(accountId, version));
 }
 
-/** null when no configured key opens it. */
+/** null when it is damaged. @throws UnknownKeyError */
 export function openTokens(sealer: Sealer, accountId: string, version: number, sealed: string) {
   try {
     const { access, refresh, expiresAt, lifetimeMs } = SealedTokens.parse(
@@ -130,7 +133,7 @@ export function openTokens(sealer: Sealer, accountId: string, version: number, s
     );
     return { accessToken: access, refreshToken: refresh, expiresAt, lifetimeMs };
   } catch (error) {
-    if (error instanceof UnsealError) return null;
+    if (error instanceof UnsealError && !(error instanceof UnknownKeyError)) return null;
     throw error;
   }
 }
@@ -150,6 +153,6 @@ function toRecord(
   if (state === 'dead' || sealed === null)
     return { version, state: 'dead', accessToken: '', refreshToken: null, expiresAt: 0, attempt };
   const tokens = openTokens(sealer, accountId, version, sealed);
-  // A key that is missing here may be back tomorrow: nothing is wiped.
+  // A backup may bring them back: nothing is wiped.
   return tokens && { version, state, ...tokens, attempt };
 }

@@ -18,10 +18,11 @@ export interface TokenVault extends AsyncDisposable {
   /**
    * An X access token of the account.
    * @throws ProblemError `reconnect_needed` when the account is gone or X no longer takes its tokens;
+   *   UnknownKeyError when its tokens were sealed with a key that is missing here;
    *   XUnreachableError or XAnswerError when no new token is to be had now and the old one is of no use.
    */
   accessToken(accountId: string, need?: TokenNeed): Promise<string>;
-  /** Stores what X gave to processes that could not store it. Resolves to how many pairs were. To be run at start. */
+  /** Stores what X gave to processes that could not store it. Resolves to how many pairs were. See `keepReplaying`. */
   replaySpool(): Promise<number>;
 }
 

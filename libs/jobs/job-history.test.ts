@@ -44,7 +44,11 @@ it('tells each new state and each wait of a job once, with its reason, and nothi
   const until = Date.now() + 60_000;
   await jobs.move(jobId, 'note', { owner: owner ?? '', patch: { notBefore: until, waitReason: 'limit' } });
   await jobs.move(jobId, 'note', { owner: owner ?? '', patch: { starts: 0 } });
-  const again = { moveId: 'sent-twice', patch: { error: { code: 'expired', detail: secretText } } } as const;
+  const again = {
+    owner: owner ?? '',
+    moveId: 'sent-twice',
+    patch: { error: { code: 'expired', detail: secretText } },
+  } as const;
   await jobs.move(jobId, 'fail', again);
   await jobs.move(jobId, 'fail', again);
   expect(await jobs.history(jobId)).toMatchObject([

@@ -5,7 +5,14 @@ import { type MoveName, moves } from './moves.ts';
 /** The latest entries that are kept of one job. */
 export const historyLength = 60;
 
-const waitReasons = ['limit', 'credits', 'x_down', 'storage', 'media_host'] as const satisfies WaitReason[];
+const waitReasons = [
+  'limit',
+  'credits',
+  'x_down',
+  'storage',
+  'media_host',
+  'key',
+] as const satisfies WaitReason[];
 const reason = z.enum(waitReasons).nullish();
 const moveNames = Object.keys(moves) as [MoveName, ...MoveName[]];
 

@@ -7,6 +7,7 @@ const waits: Record<WaitReason, string> = {
   x_down: 'X is not answering',
   storage: 'This server has no room for the media at the moment',
   media_host: 'The server that holds the media is not answering',
+  key: 'A part of this server lacks the key that the post or its account was sealed with',
 };
 
 const stages: Record<NonNullable<Situation['stage']>, string> = {

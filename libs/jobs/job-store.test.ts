@@ -206,7 +206,7 @@ describe('a move', () => {
     await store().move(jobId, 'prepared');
     await store().distrust();
     for (const name of ['cancel', 'fail'] as const)
-      expect(await store().move(jobId, name)).toEqual({ done: false, reason: 'trusted' });
+      expect(await store().move(jobId, name, { owner: 'w1' })).toEqual({ done: false, reason: 'trusted' });
     expect(await store().move(jobId, 'beginSend', intent('w1', 'a1'))).toEqual({
       done: false,
       reason: 'trusted',

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { prepareScript } from '#libs/redis/script.ts';
 import type { Sealer } from '#libs/sealing/sealing.ts';
 import { createAcceptor } from './accept-job.ts';
 import type { Job } from './job.ts';
@@ -33,6 +34,12 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
     onTurn,
   });
   const opened = new WeakMap<Job, Order>();
+  // A record that ends in this very moment must not come back as a hash of one field that has no end.
+  const distrustScript = prepareScript(
+    redis,
+    `#!lua
+    return redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HSET', KEYS[1], 'reconcile', '1')`,
+  );
   const { accept, findRepeat } = createAcceptor({
     redis,
     sealer,
@@ -59,7 +66,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
     return parseHistory(await redis.lrange(`${recordKey(jobId)}:history`, 0, '-1'));
   }
 
-  /** The order of a job, opened: once for each job that was read, however many want to see it. */
+  /** The order of a job, opened: once for each job that was read, however many want to see it. @throws UnsealError */
   function openOrder(job: Job): Order {
     const known = opened.get(job);
     if (known) return known;
@@ -136,10 +143,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
     /** Redis went back in time: every open job has to be looked for on X before it is sent. Resolves to how many. */
     distrust: async (): Promise<number> => {
       const ids = await redis.zrange(openKey, '0', '-1');
-      for (const jobId of ids) {
-        const known = (await redis.exists(recordKey(jobId))) === 1;
-        if (known) await redis.hset(recordKey(jobId), { reconcile: '1' });
-      }
+      for (const jobId of ids) await distrustScript([recordKey(jobId)], []);
       return ids.length;
     },
     openJobs: async (accountId: string) => await redis.scard(openOfKey(accountId)),

@@ -29,7 +29,7 @@ export function hasEnded(state: JobState): boolean {
 }
 
 /** Why an open job waits until `notBefore`. */
-export type WaitReason = 'limit' | 'credits' | 'x_down' | 'storage' | 'media_host';
+export type WaitReason = 'limit' | 'credits' | 'x_down' | 'storage' | 'media_host' | 'key';
 
 export const itemStages = ['waiting', 'fetching', 'preparing', 'uploading', 'x_processing', 'ready'] as const;
 /** Where a media item stands; `prepared` items wait in `waiting` for the others or for the due time. */

@@ -2,7 +2,7 @@ import type { JobState } from './job.ts';
 
 /**
  * What a move checks besides the state, inside the same script that writes:
- * `owner`: this worker run still holds the job. `attempt`: the record's attempt is the one this answer is about.
+ * `owner`: this worker run still holds the job (or the media item, where it is the run of one). `attempt`: the record's attempt is the one this answer is about.
  * `due`: neither a wait nor the due time lies ahead, and the job has not expired. `deadline`: the time to begin the
  * request is over. `unsent`: no attempt with an unknown outcome was made and nothing of it is live.
  * `media`: every media item is at X, or there is none. `cursor`: it is still about the post of the order that was read. `turn`: no earlier post of the account is ready or
@@ -60,25 +60,22 @@ export const moves = {
   },
   /** X has it. Wins from wherever the record stands: a success is never argued away. */
   created: {
-    from: ['sending', 'confirming', 'unconfirmed', 'ready', 'failed', 'canceled'],
+    from: [...open, 'failed', 'canceled'],
     to: 'published',
     guards: ['cursor'],
     evenWhenFull: true,
   },
   /** As `created`, and the thread goes on with its next post. */
   createdNext: {
-    from: ['sending', 'confirming', 'unconfirmed', 'ready'],
+    from: open,
     to: 'ready',
     guards: ['cursor'],
     evenWhenFull: true,
   },
   /** As `created`, but X did not tell the id that the next post of the thread would have to answer. */
-  createdAlone: {
-    from: ['sending', 'confirming', 'unconfirmed', 'ready'],
-    to: 'failed',
-    guards: ['cursor'],
-    evenWhenFull: true,
-  },
+  createdAlone: { from: open, to: 'failed', guards: ['cursor'], evenWhenFull: true },
+  /** As the two above, of a thread that has come to its end meanwhile: it goes on with nothing, but tells what is live. */
+  createdLate: { from: ['failed', 'canceled'], to: 'same', guards: ['cursor'], evenWhenFull: true },
   /** A definite no from X to this very attempt. */
   rejected: {
     from: ['sending', 'confirming'],
@@ -107,7 +104,7 @@ export const moves = {
     evenWhenFull: true,
   },
   /** Before anything was sent: bad media, account gone, expired, poison. */
-  fail: { from: beforeSending, to: 'failed', guards: ['trusted'], evenWhenFull: true },
+  fail: { from: beforeSending, to: 'failed', guards: ['owner', 'trusted'], evenWhenFull: true },
   /** Media is gone or expires too soon: back to the media workers. */
   mediaAgain: { from: ['ready'], to: 'accepted', guards: ['owner'], evenWhenFull: false },
   cancel: { from: beforeSending, to: 'canceled', guards: ['unsent', 'trusted'], evenWhenFull: true },

@@ -13,6 +13,8 @@ import type { Charge } from './spend.ts';
 /** What a move checks and says besides its entry in the table. */
 export interface MoveFacts {
   readonly owner?: string;
+  /** The media item whose run this is: `owner` holds that, and not the job. */
+  readonly item?: number;
   readonly attemptId?: string;
   readonly cursor?: number;
   readonly patch?: JobPatch;
@@ -98,6 +100,7 @@ export function createRecordMoves({ redis, keysOf, retentionMs, onTurn }: Record
       guards: wantedBy(name, facts),
       set,
       del,
+      item: facts.item,
       bumpFence: facts.bumpFence,
       checkAt: facts.checkAt,
       checkAfterMs: facts.checkAfterMs,

@@ -102,3 +102,19 @@ async function finishNext(): Promise<void> {
   await new Promise((resolve) => worker.once('completed', resolve));
   await worker.close();
 }
+
+describe('a job that was ended from outside', () => {
+  it('leaves no entry that would sleep until its time; a worker is called for its files', async () => {
+    const at = Date.now() + 300 * 86_400_000;
+    await wakeUps.add('text', { at });
+    await wakeUps.ended('text', 0);
+    expect(await counts()).toMatchObject({ prioritized: 0, delayed: 0 });
+    await wakeUps.add('pictures', { index: 0, at });
+    await wakeUps.add('pictures', { index: 1, at });
+    await wakeUps.ended('pictures', 2);
+    expect(await wakeUps.queues.media.getJobCounts('prioritized', 'delayed')).toEqual({
+      prioritized: 1,
+      delayed: 0,
+    });
+  });
+});

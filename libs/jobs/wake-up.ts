@@ -62,9 +62,16 @@ export function createWakeUps({ redis, now = Date.now }: { redis: Redis; now?: (
     await add(jobId, wake);
   }
 
-  /** The job was ended from outside: a worker with the files of its media removes them. Best effort. */
-  async function ended(jobId: string): Promise<void> {
-    await add(jobId, { index: 0, round: 'end' }).catch(() => {});
+  /**
+   * The job was ended from outside: what of it sleeps until its time is removed, and a worker with the files of its
+   * media removes them. Best effort. `items`: how many media items it has.
+   */
+  async function ended(jobId: string, items: number): Promise<void> {
+    // Those that somebody holds stay, and find that there is nothing to do.
+    await queues.tweets.remove(entryId(jobId, {})).catch(() => {});
+    for (let index = 0; index < items; index++)
+      await queues.media.remove(entryId(jobId, { index })).catch(() => {});
+    if (items > 0) await add(jobId, { index: 0, round: 'end' }).catch(() => {});
   }
 
   /** It is this job's turn now: its entry sleeps, or is about to. The account's other posts give it no precedence. */

@@ -1,5 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createBlockPool } from './blocks.ts';
+import { countFree } from './test-blocks.ts';
+
+afterEach(() => void vi.unstubAllGlobals());
 
 describe('the memory of media on its way', () => {
   it('is bounded: who finds none waits until some comes back', async () => {
@@ -48,5 +51,19 @@ describe('the memory of media on its way', () => {
     expect(block.lend(1, 2)).toBeNull();
     using other = await pool.receive();
     expect(other.bytes === block.bytes).toBe(false);
+  });
+
+  it('that the system does not give takes no place from those who ask later', async () => {
+    const pool = createBlockPool({ receiving: 2, sending: 2 });
+    class NoMemory {
+      constructor() {
+        throw new RangeError('Array buffer allocation failed');
+      }
+    }
+    vi.stubGlobal('SharedArrayBuffer', NoMemory);
+    await expect(pool.receive()).rejects.toThrow('allocation failed');
+    await expect(pool.send()).rejects.toThrow('allocation failed');
+    vi.unstubAllGlobals();
+    expect(await countFree(pool)).toEqual({ receiving: 2, sending: 2 });
   });
 });

@@ -53,6 +53,15 @@ export function createBlockPool({ receiving = mostReceiving, sending = mostSendi
       },
     };
   }
+  /** Where the system has no memory to give, the place is free again. */
+  function takeFor(slot: Disposable): ReturnType<typeof take> {
+    try {
+      return take();
+    } catch (error) {
+      slot[Symbol.dispose]();
+      throw error;
+    }
+  }
   const lease = (bytes: Uint8Array, slot: Disposable, release: () => void): Lease => {
     let isHeld = true;
     return {
@@ -69,7 +78,7 @@ export function createBlockPool({ receiving = mostReceiving, sending = mostSendi
   return {
     async receive(signal) {
       const slot = await receivers.take(signal);
-      const memory = take();
+      const memory = takeFor(slot);
       return {
         ...lease(memory.bytes, slot, memory.release),
         lend(start, end) {
@@ -82,7 +91,7 @@ export function createBlockPool({ receiving = mostReceiving, sending = mostSendi
     },
     async send(signal) {
       const slot = await senders.take(signal);
-      const memory = take();
+      const memory = takeFor(slot);
       return lease(memory.bytes, slot, memory.release);
     },
   };

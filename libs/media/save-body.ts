@@ -97,8 +97,8 @@ function createWriteQueue(file: WritingFile, { destination, arrivals }: Saving) 
       const { filling: block, filled } = queue;
       if (!block || filled === 0) return;
       await admit(destination, position + filled);
-      [queue.filling, queue.filled] = [null, 0];
       arrivals?.came(block, position, filled);
+      [queue.filling, queue.filled] = [null, 0];
       position += filled;
       const writing = write(block, filled, position);
       // Whoever waits for it hears of its failure; nobody else has to.

@@ -1,4 +1,5 @@
 import type { UploadState } from '#libs/jobs/job.ts';
+import type { XApi } from '#libs/x-api/x-api.ts';
 import { takeInLots } from './gate-lots.ts';
 import { createLaneCount } from './lane-count.ts';
 import type { PublishDeps } from './publisher.ts';
@@ -8,6 +9,10 @@ import { callX } from './x-call.ts';
 
 /** Calls that are asked for at a time; a worker that dies takes what it did not use with it until X's next window. */
 const mostAskedFor = 8;
+
+export type AppendDeps = Pick<PublishDeps, 'gate' | 'vault' | 'counts' | 'calls'> & {
+  readonly x: Pick<XApi, 'appendSegment'>;
+};
 
 interface Appending {
   readonly source: SegmentSource;
@@ -25,7 +30,7 @@ interface Appending {
  * the upload with all of them at X; rejects with what the first failed one met.
  */
 export async function appendSegments(
-  deps: Pick<PublishDeps, 'x' | 'gate' | 'vault' | 'counts' | 'calls'>,
+  deps: AppendDeps,
   upload: UploadState,
   { source, bytes: totalBytes, checkpoint, ...about }: Appending,
 ): Promise<UploadState> {

@@ -2,6 +2,7 @@ import type { Job, JobError, Observation } from '#libs/jobs/job.ts';
 import { redisNow } from '#libs/jobs/job-record.ts';
 import type { MoveFacts } from '#libs/jobs/job-store.ts';
 import type { Order } from '#libs/jobs/order.ts';
+import { UnknownKeyError } from '#libs/sealing/sealing.ts';
 import { snowflakeAt } from '#libs/x-api/snowflake.ts';
 import type { XTweet } from '#libs/x-api/x-api.ts';
 import {
@@ -30,7 +31,7 @@ type Look = { readonly found: true } | { readonly found: false } | { readonly re
  */
 export async function confirm(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<RunResult> {
   const now = await deps.jobs.clock();
-  const ownClock = (at: number) => at - now + (deps.now ?? Date.now)();
+  const ownClock = (at: number) => at - now + deps.now();
   const seen = job.observation ?? noObservation;
   const plan = (time: number, observation: Observation) =>
     planConfirm(
@@ -53,22 +54,28 @@ export async function confirm(deps: PublishDeps, job: Job, order: Order, owner: 
   const next = plan(now, observation);
   const at = next.kind === 'read_at' ? Math.max(next.at, now + 1) : now;
   await note(deps, job, owner, observation, at);
-  return at - now + (deps.now ?? Date.now)();
+  return at - now + deps.now();
 }
 
 /** An unconfirmed job is still looked at now and then: X may show the post late. It is never sent again by itself. */
 export async function observe(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<RunResult> {
+  const now = deps.now();
   const look = await lookForPost(deps, job, order);
-  if ('found' in look && look.found) return job.cursor + 1 < order.posts.length ? Date.now() : null;
-  const next = nextObservation(job.endedAt ?? 0, (deps.now ?? Date.now)());
-  // After the last look nothing is due any more; the record stays until its retention ends.
-  if (next === null) await deps.jobs.forget(job.id);
-  else await deps.jobs.move(job.id, 'note', { owner, checkAt: next, patch: { starts: 0 } });
+  if ('found' in look && look.found) return job.cursor + 1 < order.posts.length ? now : null;
+  await observeLater(deps, job, owner);
   return null;
 }
 
+/** When it is looked for next, if ever. */
+export async function observeLater(deps: PublishDeps, job: Job, owner: string): Promise<void> {
+  const next = nextObservation(job.endedAt ?? 0, deps.now());
+  // After the last look nothing is due any more; the record stays until its retention ends.
+  if (next === null) await deps.jobs.forget(job.id);
+  else await deps.jobs.move(job.id, 'note', { owner, checkAt: next, patch: { starts: 0 } });
+}
+
 async function decideAbsent(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<RunResult> {
-  const now = (deps.now ?? Date.now)();
+  const now = deps.now();
   const about = { owner, attemptId: job.attemptId ?? '', cursor: job.cursor };
   const reject = async (error: JobError) => {
     await deps.jobs.move(job.id, 'rejected', { ...about, patch: { error } });
@@ -140,6 +147,7 @@ async function lookForPost(deps: PublishDeps, job: Job, order: Order): Promise<L
       deps.x.recentTweets(job.accountId, { sinceId: snowflakeAt(since) }, call),
     );
   } catch (error) {
+    if (error instanceof UnknownKeyError) throw error;
     deps.report({ jobId: job.id, level: 'warn', message: 'X did not show the posts of the account', error });
     return { refused: true };
   }

@@ -1,9 +1,10 @@
-import type { PreparedItem, UploadState } from '#libs/jobs/job.ts';
+import type { MediaItem, PreparedItem, UploadState } from '#libs/jobs/job.ts';
 import { headBytes } from '#libs/media/detect-format.ts';
 import { mayPassAsItIs } from '#libs/media/judge-head.ts';
 import { expectVideo } from '#libs/media/prepare-media.ts';
 import type { Arrivals } from '#libs/media/save-body.ts';
-import { appendSegments } from './append-segments.ts';
+import type { XApi } from '#libs/x-api/x-api.ts';
+import { type AppendDeps, appendSegments } from './append-segments.ts';
 import type { PublishDeps } from './publisher.ts';
 import type { ItemRun } from './run-item.ts';
 import { createArrivingSource } from './segment-source.ts';
@@ -13,6 +14,9 @@ import { initializeUpload } from './upload-item.ts';
 const worthwhileBytes = 8 * 1024 * 1024;
 /** What will look at the whole file is readied this long before that is here: it takes a moment to start, and does not wait for ever. */
 const readyAheadMs = 1000;
+
+export type EarlyUploadDeps = AppendDeps &
+  Pick<PublishDeps, 'blocks'> & { readonly x: Pick<XApi, 'initializeUpload'> };
 
 /** An upload that runs beside the download of the same file, which it follows. */
 export interface EarlyUpload {
@@ -34,7 +38,11 @@ interface Sent {
  * those of a file that may need no change. If it needs one after all, or the download begins anew, what was sent is
  * left at X without finalize, where it does no harm.
  */
-export function createEarlyUpload(deps: PublishDeps, run: ItemRun, file: string): EarlyUpload {
+export function createEarlyUpload(
+  deps: EarlyUploadDeps,
+  run: Pick<ItemRun, 'jobId' | 'accountId' | 'signal'> & { readonly item: Pick<MediaItem, 'segmentBytes'> },
+  file: string,
+): EarlyUpload {
   const stop = new AbortController();
   const signal = AbortSignal.any([run.signal, stop.signal]);
   const source = createArrivingSource(file, deps.blocks);
@@ -48,7 +56,8 @@ export function createEarlyUpload(deps: PublishDeps, run: ItemRun, file: string)
     const media = await mayPassAsItIs(head, bytes);
     if (!media) return null;
     const begun = await initializeUpload(deps, run, { ...media, bytes });
-    const appending = { ...run, signal, source, bytes, checkpoint: () => {} };
+    const { jobId, accountId } = run;
+    const appending = { jobId, accountId, signal, source, bytes, checkpoint: () => {} };
     return { state: await appendSegments(deps, begun, appending), mediaType: media.mediaType, bytes };
   }
 

@@ -50,6 +50,20 @@ describe('calls that are asked for several at a time', () => {
     expect(await lots.take('7', 'append')).toMatchObject({ open: false, reason: 'limit' });
   });
 
+  it('end well also when Redis does not take them back: the window ends anyway', async () => {
+    const cut = async () => {
+      throw new Error('Redis is away');
+    };
+    await gate().learn('7', append({ rateLimits: [left(20)] }));
+    const lots = takeInLots({ ...gate(), putBack: cut }, { accountId: '7', endpoint: 'append', most: 8 });
+    await lots.take('7', 'append');
+    await lots.learn('7', append({ status: 429, rateLimits: [left(0)] }));
+    expect(await gate().take('7', 'append')).toMatchObject({ open: false, reason: 'limit' });
+    await redis.flushall();
+    await lots.take('7', 'append');
+    await lots[Symbol.asyncDispose]();
+  });
+
   it('are a single one while a probe is to find out whether X answers again', async () => {
     await gate().learn('7', append({ status: 429 }));
     await redis.hset('gate:7:append', 'closed_until', Date.now() - 1);

@@ -26,8 +26,9 @@ export interface MediaIdentity {
 export async function rememberMediaOf(memory: MediaMemory, job: Job, order: Order): Promise<void> {
   const items = mediaOf(order);
   for (const index of itemsOfPost(job, order, job.cursor)) {
-    const { prepared, upload } = job.media[index] ?? {};
-    if (!prepared || !upload || upload.reused || upload.expiresAt === null) continue;
+    const { stage, prepared, upload } = job.media[index] ?? {};
+    // Found on X after a loss of Redis' memory: what the record knows of its media may be less than X has.
+    if (stage !== 'ready' || !prepared || !upload || upload.reused || upload.expiresAt === null) continue;
     const { mediaId, mediaKey, expiresAt } = upload;
     const { sha256, mediaCategory } = prepared;
     const identity = {

@@ -51,6 +51,12 @@ export function planCreated(
   return { name: 'created', facts: { cursor, tweet, patch } };
 }
 
+/** The same of a thread that somebody has ended meanwhile; null: such a thing cannot be said of this move. */
+export function planCreatedLate({ name, facts }: PlannedMove): PlannedMove | null {
+  if (name !== 'createdNext' && name !== 'createdAlone') return null;
+  return { name: 'createdLate', facts: { ...facts, patch: { cursor: (facts.cursor ?? 0) + 1 } } };
+}
+
 /** What the answer to one attempt means for the job (the answer table for creating a post). */
 export function planOutcome(job: Job, order: Order, verdict: Verdict, context: OutcomeContext): PlannedMove {
   switch (verdict.kind) {
@@ -64,6 +70,8 @@ export function planOutcome(job: Job, order: Order, verdict: Verdict, context: O
       return unknown(job, { observation: noObservation });
     case 'not_sent':
       return planNotSent(job, context);
+    case 'held_back':
+      return notCreated(job, {});
     case 'token':
       return job.renewedToken ? rejected(job, reconnectNeeded) : notCreated(job, { renewedToken: true });
     case 'credits':
@@ -145,6 +153,8 @@ function planRejected(
   verdict: Verdict & { kind: 'rejected' },
   { now, random }: OutcomeContext,
 ): PlannedMove {
+  // Nothing may be called failed that an earlier attempt may have brought to X.
+  if (verdict.mayBeDuplicate && job.openAttempts > 0) return unknown(job, { observation: noObservation });
   const indexes = itemsOfPost(job, order, job.cursor);
   const fresh = indexes.every((index) => job.media[index]?.reuploads === 0);
   // X also says this of media that it has only just finished: a moment's wait belongs to the cure.

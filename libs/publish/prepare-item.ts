@@ -7,11 +7,14 @@ import { judgeHead } from '#libs/media/judge-head.ts';
 import { mediaLimits } from '#libs/media/media-limits.ts';
 import { prepareMedia } from '#libs/media/prepare-media.ts';
 import type { Room } from '#libs/media/save-body.ts';
-import { createEarlyUpload, type EarlyUpload } from './early-upload.ts';
+import { createEarlyUpload, type EarlyUpload, type EarlyUploadDeps } from './early-upload.ts';
 import { mediaStep } from './media-step.ts';
 import { createProgress } from './progress.ts';
 import type { PublishDeps } from './publisher.ts';
 import type { ItemRun } from './run-item.ts';
+
+type PrepareDeps = EarlyUploadDeps &
+  Pick<PublishDeps, 'counts' | 'tracing' | 'mediaStore' | 'fetcher' | 'uploads' | 'ffmpeg'>;
 
 interface PrepareRequest {
   readonly source: MediaSource;
@@ -21,7 +24,7 @@ interface PrepareRequest {
 
 /** Fetches the bytes of one item, checks them and makes them fit X's limits; all of it on disk, keyed by content. */
 export async function prepareItem(
-  deps: PublishDeps,
+  deps: PrepareDeps,
   run: ItemRun,
   { source, early }: PrepareRequest,
 ): Promise<Pick<MediaItem, 'prepared' | 'fetched' | 'note' | 'fetchedBytes' | 'upload'>> {
@@ -53,12 +56,13 @@ export async function prepareItem(
     await progress.done();
     // Its content is its name: two items of a job never get in each other's way, and a repetition finds it again.
     const file = join(folder, `${run.index}-${made.sha256}`);
-    await rename(made.path, file);
     const { sha256, bytes, kind, mediaType, mediaCategory } = made;
     const prepared: PreparedItem = { file, sha256, bytes, kind, mediaType, mediaCategory };
     // What was sent is what came in, and what came in has this hash.
     const isAsItCame = made.path === fetchedFile && made.sha256 === fetched.sha256;
     const sent = isAsItCame ? await upload?.finish(prepared) : null;
+    // Not earlier: the upload reads what was fetched, and a worker that goes on after this one looks for that.
+    await rename(made.path, file);
     return { prepared, fetched: false, note: made.note, fetchedBytes: fetched.bytes, upload: sent ?? null };
   } finally {
     await upload?.abandon();
@@ -72,7 +76,7 @@ interface Target {
 }
 
 async function fetchItem(
-  deps: PublishDeps,
+  deps: PrepareDeps,
   run: ItemRun,
   source: MediaSource,
   { file, room, upload }: Target,

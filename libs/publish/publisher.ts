@@ -43,7 +43,8 @@ export interface PublishDeps {
   readonly calls: Pick<JobCalls, 'tell'>;
   /** Something unexpected, for the log of the process. */
   readonly report: (event: PublishEvent) => void;
-  readonly now?: () => number;
+  /** Redis' clock, as everything in a record goes by it. */
+  readonly now: () => number;
 }
 
 export interface PublishPolicy {
@@ -65,7 +66,7 @@ export interface PublishEvent {
 export interface RunContext {
   /** Aborts when the worker stops or has lost the entry: yield at the next boundary. */
   readonly signal: AbortSignal;
-  /** false when the queue's lock on this entry was not confirmed for too long. */
+  /** false when the queue's lock on this entry was not confirmed for too long, or Redis has yet to be looked at anew. */
   readonly mayAct: () => boolean;
 }
 

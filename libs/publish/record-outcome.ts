@@ -7,7 +7,7 @@ import { type MoveName, moves } from '#libs/jobs/moves.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import type { XExchange } from '#libs/x-api/x-api.ts';
 import { rememberMediaOf } from './media-memory.ts';
-import { type PlannedMove, planCreated, planOutcome } from './outcome-plan.ts';
+import { type PlannedMove, planCreated, planCreatedLate, planOutcome } from './outcome-plan.ts';
 import type { PublishDeps } from './publisher.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -44,7 +44,7 @@ export async function recordOutcome(
   const refusedForNow = verdict.kind === 'limited' || verdict.kind === 'credits';
   const passage = refusedForNow ? await deps.gate.peek(job.accountId, 'create_tweet') : null;
   const context = {
-    now: (deps.now ?? Date.now)(),
+    now: deps.now(),
     opensAt: passage?.open === false ? passage.until : null,
     random: Math.random(),
     giveUpAfterMs: deps.policy.giveUpAfterMs,
@@ -63,7 +63,10 @@ async function carryOut(deps: Deps, job: Job, order: Order, planned: PlannedMove
   const post = order.posts[job.cursor];
   if (!planned.facts.tweet || !post) return await moveWhatever(deps, job, planned);
   const charge = deps.spend.chargeOf(job.accountId, costOfPost(post, deps.prices));
-  const result = await moveWhatever(deps, job, { ...planned, facts: { ...planned.facts, charge } });
+  const charged = { ...planned, facts: { ...planned.facts, charge } };
+  let result = await moveWhatever(deps, job, charged);
+  const late = !result.done && result.reason === 'state' ? planCreatedLate(charged) : null;
+  if (late) result = await moveWhatever(deps, job, late);
   // A convenience: losing it costs an upload, never a post.
   if (result.done) await rememberMediaOf(deps.mediaMemory, job, order).catch(() => {});
   return result;

@@ -41,6 +41,7 @@ const deeds = [
   'find',
   'absent',
   'resend',
+  'forget',
 ] as const;
 
 /** A post whose request X has answered with 201, and the outcome that its worker is about to write down. */
@@ -66,6 +67,7 @@ async function answeredPost(order: Order) {
       patch,
     });
   };
+  const before = await redis.hgetall(`job:${jobId}`);
   await jobs.move(jobId, 'prepared');
   expect(await send('w1', 'a1')).toMatchObject({ done: true });
   const job = await jobs.find(jobId);
@@ -92,6 +94,12 @@ async function answeredPost(order: Order) {
       return await jobs.move(jobId, 'absent', { owner: 'w2', attemptId: attemptId ?? '', cursor: 0 });
     },
     resend: () => send('w3', 'a2'),
+    // Redis goes back to when the post was accepted.
+    forget: async () => {
+      await redis.del(`job:${jobId}`, 'spent', 'postowner:11');
+      await redis.hset(`job:${jobId}`, before);
+      await jobs.distrust();
+    },
   };
   return { acts, replay, find: () => jobs.find(jobId) };
 }
@@ -121,3 +129,22 @@ it.each([
     );
   },
 );
+
+it('what is live of a thread that was ended meanwhile is told, and nothing follows it', async () => {
+  const { acts, replay, find } = await answeredPost(thread);
+  const { id = '', attemptId } = (await find()) ?? {};
+  await redis.hset(`job:${id}`, 'state', 'canceled');
+  await acts.spool();
+  await replay();
+  expect(await find()).toMatchObject({ state: 'canceled', cursor: 1, tweets: [{ id: '11' }], attemptId });
+  await acts.spool();
+  await replay();
+  expect((await find())?.tweets).toHaveLength(1);
+});
+
+it('an outcome in words of a later version is left for that one', async () => {
+  const spool = await openSpool(dir, sealer);
+  await spool.append(outcomeKind, { jobId: 'a', accountId: '7', name: 'createdSomehow', facts: {} });
+  await replayOutcomes({ jobs: createJobStore({ redis, sealer }), spool, report: () => {} });
+  expect(await spool.entries(outcomeKind)).toHaveLength(1);
+});

@@ -17,8 +17,10 @@ import { uploadTime } from './upload-time.ts';
 export interface ItemRun extends RunContext {
   readonly jobId: string;
   readonly index: number;
+  /** This run, as the record names who holds the item. */
+  readonly owner: string;
   readonly accountId: string;
-  readonly altText: string | null;
+  altText: string | null;
   /** Among the media of the account that may be in work. */
   readonly place: MediaPlace;
   /** The item as last saved. */
@@ -50,13 +52,11 @@ export async function runItem(
   const first = claimed.job.media[index];
   if (!first || claimed.job.state !== 'accepted' || first.stage === 'ready') return null;
   const { job } = claimed;
-  if (mustLookFirst(job, (deps.now ?? Date.now)())) {
+  if (mustLookFirst(job, deps.now())) {
     await deps.wakeUps.again(jobId, { round: 'look' });
     return null;
   }
-  const source = mediaOf(deps.jobs.openOrder(job))[index];
-  if (!source) return null;
-  if (claimed.starts > maxStarts) return await endPoisonItem(deps, job, index);
+  if (claimed.starts > maxStarts) return await endPoisonItem(deps, job, { index, owner });
   const { accountId, sequence } = job;
   await using place = createMediaPlace(deps, { accountId, jobId, index, owner, sequence });
   let step: ItemStep = first.prepared ? 'prepared' : 'new';
@@ -64,8 +64,9 @@ export async function runItem(
     ...context,
     jobId,
     index,
+    owner,
     accountId,
-    altText: source.altText,
+    altText: null,
     place,
     item: first,
     async save(changes, options = {}) {
@@ -77,6 +78,9 @@ export async function runItem(
     },
   };
   try {
+    const source = mediaOf(deps.jobs.openOrder(job))[index];
+    if (!source) return null;
+    run.altText = source.altText;
     return await carryOn(deps, job, run, source.source);
   } catch (error) {
     if (error instanceof ItemTakenOverError) return await cleanUp(deps, jobId);
@@ -84,7 +88,7 @@ export async function runItem(
     // Stopped on purpose: no failure of the item, and the start is taken back.
     if (context.signal.aborted) {
       await run.save({}, { passed: true }).catch(() => {});
-      return (deps.now ?? Date.now)();
+      return deps.now();
     }
     return await settleItem(deps, job, run, error).catch((cause: unknown) => {
       if (cause instanceof ItemTakenOverError) return null;
@@ -94,7 +98,7 @@ export async function runItem(
 }
 
 async function carryOn(deps: PublishDeps, job: Job, run: ItemRun, source: MediaSource): Promise<RunResult> {
-  const now = (deps.now ?? Date.now)();
+  const now = deps.now();
   if (run.item.notBefore !== null && run.item.notBefore > now) return await sleep(run, run.item.notBefore);
   let allPrepared = job.media.every((item, index) => item.prepared !== null || index === run.index);
   const { prepared } = run.item;
@@ -151,7 +155,7 @@ async function waitForPlace(
 ): Promise<RunResult> {
   try {
     await run.save({ stage: 'waiting', progress: 0 }, { passed: true });
-    return (deps.now ?? Date.now)() + askAfterMs;
+    return deps.now() + askAfterMs;
   } catch (error) {
     if (error instanceof ItemTakenOverError) return await cleanUp(deps, run.jobId);
     throw error;
@@ -162,7 +166,11 @@ async function wakeOthers(deps: PublishDeps, job: Job, but: number): Promise<voi
   for (const index of job.media.keys()) if (index !== but) await deps.wakeUps.again(job.id, { index });
 }
 
-async function endPoisonItem(deps: PublishDeps, job: Job, index: number): Promise<RunResult> {
+async function endPoisonItem(
+  deps: PublishDeps,
+  job: Job,
+  { index, owner }: Pick<ItemRun, 'index' | 'owner'>,
+): Promise<RunResult> {
   deps.report({
     jobId: job.id,
     level: 'error',
@@ -170,7 +178,11 @@ async function endPoisonItem(deps: PublishDeps, job: Job, index: number): Promis
   });
   const detail =
     'This server failed three times at the same media file. Nothing was sent; its operator finds the reason in the log.';
-  await deps.jobs.move(job.id, 'fail', { patch: { error: { code: 'internal_error', detail } } });
+  await deps.jobs.move(job.id, 'fail', {
+    owner,
+    item: index,
+    patch: { error: { code: 'internal_error', detail } },
+  });
   return await cleanUp(deps, job.id);
 }
 

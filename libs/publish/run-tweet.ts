@@ -1,14 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { hasEnded, isClosed, type Job } from '#libs/jobs/job.ts';
-import type { Order } from '#libs/jobs/order.ts';
 import { confirm, leaveUnconfirmed, observe, unknownOutcome } from './confirm.ts';
 import { mustLookFirst, planLookFirst } from './intent.ts';
-import { uploadAgain } from './outcome-plan.ts';
+import { mediaNeedsWork } from './media-at-x.ts';
 import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
 import { sendTweet } from './send-tweet.ts';
 import { settle } from './settle.ts';
-import { itemsOfPost } from './tweet-draft.ts';
-import { lastsLongEnough } from './upload-item.ts';
 
 /** The most often that a step may be begun without being passed: after that the job is poison. */
 export const maxStarts = 3;
@@ -33,9 +30,9 @@ async function carryOn(deps: PublishDeps, claimed: Job, owner: string, run: RunC
   while (job && !isClosed(job.state)) {
     if (run.signal.aborted) return await handBack(deps, job, owner);
     if (job.starts > maxStarts) return await endPoison(deps, job, owner);
-    const order = deps.jobs.openOrder(job);
-    const now = (deps.now ?? Date.now)();
+    const now = deps.now();
     try {
+      const order = deps.jobs.openOrder(job);
       switch (job.state) {
         case 'accepted':
         case 'ready': {
@@ -60,16 +57,17 @@ async function carryOn(deps: PublishDeps, claimed: Job, owner: string, run: RunC
           }
           // Our clock may be ahead: that of Redis decides, and is asked only then.
           const late = tooLate(job, now) && tooLate(job, await deps.jobs.clock());
-          if (late) return await expire(deps, job, late);
-          if (await mediaNeedsUpload(deps, job, order, owner, now)) return null;
+          if (late) return await expire(deps, job, owner, late);
+          if (await mediaNeedsWork(deps, job, order, owner, now)) return null;
           const sent = await sendTweet(deps, job, order, { ...run, owner, rejectedToken });
           rejectedToken = sent.rejectedToken;
-          // Another post of the account goes first, and wakes this one when it is through.
-          if (sent.refused === 'turn') return await sleep(deps, job, owner, 2000);
+          // Another post of the account goes first, and wakes this one when it is through; or this worker is kept from acting.
+          if (sent.refused === 'turn' || sent.refused === 'may_not_act')
+            return await sleep(deps, job, owner, 2000);
           // Redis' clock differs from ours: its word on what is due, and on what is too late, counts.
           if (sent.refused === 'due')
             return await sleep(deps, job, owner, Math.max(50, await timeUntilDue(deps, job)));
-          if (sent.refused === 'expired') return await expire(deps, job, missedExpiry);
+          if (sent.refused === 'expired') return await expire(deps, job, owner, missedExpiry);
           if (sent.verdict === null) return now + 500;
           if (sent.ended) return null;
           break;
@@ -84,7 +82,7 @@ async function carryOn(deps: PublishDeps, claimed: Job, owner: string, run: RunC
         }
         case 'confirming': {
           const at = await confirm(deps, job, order, owner);
-          if (at === null || at > (deps.now ?? Date.now)()) return at;
+          if (at === null || at > deps.now()) return at;
           break;
         }
         case 'unconfirmed':
@@ -109,7 +107,7 @@ async function handBack(deps: PublishDeps, job: Job, owner: string): Promise<Run
     patch: { starts: Math.max(0, job.starts - 1) },
     checkAfterMs: 1000,
   });
-  return (deps.now ?? Date.now)();
+  return deps.now();
 }
 
 async function lookFirst(deps: PublishDeps, job: Job, owner: string): Promise<void> {
@@ -119,7 +117,7 @@ async function lookFirst(deps: PublishDeps, job: Job, owner: string): Promise<vo
 
 async function sleep(deps: PublishDeps, job: Job, owner: string, waitMs: number): Promise<RunResult> {
   await deps.jobs.move(job.id, 'note', { owner, patch: { starts: 0 }, checkAfterMs: waitMs + 5000 });
-  return (deps.now ?? Date.now)() + waitMs;
+  return deps.now() + waitMs;
 }
 
 async function endPoison(deps: PublishDeps, job: Job, owner: string): Promise<RunResult> {
@@ -130,16 +128,23 @@ async function endPoison(deps: PublishDeps, job: Job, owner: string): Promise<Ru
   });
   if (job.state === 'sending') {
     await deps.jobs.move(job.id, 'deadlinePassed', unknownOutcome());
-    return (deps.now ?? Date.now)() + 1000;
+    return deps.now() + 1000;
   }
   // Never called failed: it may be on X. It is still looked at now and then.
   if (job.state === 'confirming') {
     await leaveUnconfirmed(deps, job, owner);
     return null;
   }
+  // It is only looked at, and the sweeper says when again.
+  if (job.state === 'unconfirmed') return null;
+  // Nor one that may be on X since Redis went back in time. Where it cannot even be looked for, it ends as above.
+  if (mustLookFirst(job, await deps.jobs.clock())) {
+    await lookFirst(deps, job, owner);
+    return deps.now() + 1000;
+  }
   const detail =
     'This server failed three times at the same step. Nothing was sent; its operator finds the reason in the log.';
-  await deps.jobs.move(job.id, 'fail', { patch: { error: { code: 'internal_error', detail } } });
+  await deps.jobs.move(job.id, 'fail', { owner, patch: { error: { code: 'internal_error', detail } } });
   return null;
 }
 
@@ -152,8 +157,8 @@ async function timeUntilDue(deps: PublishDeps, job: Job): Promise<number> {
 
 const missedExpiry = 'It could not be sent before its expires_at.';
 
-async function expire(deps: PublishDeps, job: Job, detail: string): Promise<null> {
-  await deps.jobs.move(job.id, 'fail', { patch: { error: { code: 'expired', detail } } });
+async function expire(deps: PublishDeps, job: Job, owner: string, detail: string): Promise<null> {
+  await deps.jobs.move(job.id, 'fail', { owner, patch: { error: { code: 'expired', detail } } });
   return null;
 }
 
@@ -164,26 +169,4 @@ function tooLate(job: Job, now: number): string | null {
   if (job.publishAt !== null && first && now - job.publishAt > latestMs)
     return 'Its time was missed by more than six hours.';
   return null;
-}
-
-/** Sends media that X is about to forget back to the media workers; true when there is any. */
-async function mediaNeedsUpload(
-  deps: PublishDeps,
-  job: Job,
-  order: Order,
-  owner: string,
-  now: number,
-): Promise<boolean> {
-  const stale = itemsOfPost(job, order, job.cursor).filter((index) => {
-    const item = job.media[index];
-    return !item || !lastsLongEnough(item, now);
-  });
-  if (stale.length === 0) return false;
-  const moved = await deps.jobs.move(job.id, 'mediaAgain', {
-    owner,
-    checkAfterMs: 10_000,
-    patch: { items: uploadAgain(job, stale), starts: 0 },
-  });
-  if (moved.done) for (const index of stale) await deps.wakeUps.again(job.id, { index });
-  return true;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Block, blockBytes, createBlockPool } from '#libs/media/blocks.ts';
+import { countFree } from '#libs/media/test-blocks.ts';
 import { createArrivingSource } from './segment-source.ts';
 
 const never = new AbortController().signal;
@@ -56,5 +57,19 @@ describe('the segments of a file that is coming in', () => {
     const reading = source.read(0, 1, stop.signal);
     stop.abort(new Error('canceled'));
     await expect(reading).rejects.toThrow('canceled');
+  });
+
+  it('are lent to nobody who has given up: the memory is there for others', async () => {
+    const blocks = createBlockPool({ receiving: 1, sending: 2 });
+    await using source = createArrivingSource('/nowhere', blocks);
+    const stop = new AbortController();
+    const reading = source.read(0, halfBlock, stop.signal);
+    stop.abort(new Error('the download began anew'));
+    await expect(reading).rejects.toThrow('began anew');
+    {
+      using block = await blocks.receive();
+      source.came(block, 0, blockBytes);
+    }
+    expect(await countFree(blocks)).toEqual({ receiving: 1, sending: 2 });
   });
 });

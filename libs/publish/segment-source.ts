@@ -54,30 +54,39 @@ export function createArrivingSource(
 ): SegmentSource & Pick<Arrivals, 'came' | 'written'> {
   const file = createFileSource(path, blocks);
   let inFile = 0;
-  let waiting: readonly Waiting[] = [];
+  /** Only those who still wait: nobody else would give back what is lent. */
+  const waiting = new Set<Waiting>();
 
   function arrival(start: number, end: number, signal: AbortSignal): Promise<Lease | null> {
     signal.throwIfAborted();
-    return new Promise((resolve, reject) => {
-      waiting = [...waiting, { start, end, resolve }];
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<Lease | null>();
+    const entry: Waiting = { start, end, resolve };
+    const giveUp = () => {
+      waiting.delete(entry);
+      reject(signal.reason);
+    };
+    waiting.add(entry);
+    signal.addEventListener('abort', giveUp, { once: true });
+    return promise.finally(() => signal.removeEventListener('abort', giveUp));
+  }
+
+  function answer(entry: Waiting, lease: Lease | null): void {
+    waiting.delete(entry);
+    entry.resolve(lease);
   }
 
   return {
     came(block: Block, position: number, length: number) {
-      waiting = waiting.filter(({ start, end, resolve }) => {
-        if (start < position || end > position + length) return true;
+      for (const entry of waiting) {
+        const { start, end } = entry;
+        if (start < position || end > position + length) continue;
         const lease = block.lend(start - position, end - position);
-        if (lease) resolve(lease);
-        return lease === null;
-      });
+        if (lease) answer(entry, lease);
+      }
     },
     written(end: number) {
       inFile = end;
-      const due = waiting.filter((entry) => entry.end <= inFile);
-      waiting = waiting.filter((entry) => entry.end > inFile);
-      for (const { resolve } of due) resolve(null);
+      for (const entry of waiting) if (entry.end <= inFile) answer(entry, null);
     },
     async read(start, end, signal) {
       const lease = end <= inFile ? null : await arrival(start, end, signal);

@@ -16,16 +16,18 @@ const tokenMustLastMs = 2 * 60_000;
 export interface SendResult {
   readonly verdict: Verdict | null;
   readonly rejectedToken?: string;
-  /** Which guard of the record did not hold. */
+  /** Which guard of the record did not hold; `may_not_act`: this worker is kept from sending, and X has no part in it. */
   readonly refused?: string | undefined;
   /** The job has come to its end. */
   readonly ended?: boolean;
 }
 
+const heldBack: SendResult = { verdict: null, refused: 'may_not_act' };
+
 /**
  * Sends the present post of a job: token, gate and intent, request, outcome, in this order and once.
  * The intent is durable before the request, so that after a crash nobody takes the post for unsent.
- * `verdict` null: the record had moved on, nothing was sent.
+ * `verdict` null: the record had moved on, or this worker may not act; nothing was sent.
  */
 export async function sendTweet(
   deps: PublishDeps,
@@ -33,6 +35,7 @@ export async function sendTweet(
   order: Order,
   run: RunContext & { readonly owner: string; readonly rejectedToken?: string | undefined },
 ): Promise<SendResult> {
+  if (!run.mayAct()) return heldBack;
   const token = await deps.vault.accessToken(job.accountId, {
     minValidMs: tokenMustLastMs,
     rejected: run.rejectedToken ?? (await tokenInDoubt(deps, job)),
@@ -59,9 +62,9 @@ export async function sendTweet(
   };
   const attempt = { ...job, attemptId, intentAt: begun.at, fence: job.fence + 1 };
   if (performance.now() - issuedAt >= sendDeadlineMs || !run.mayAct()) {
-    await recordOutcome(deps, attempt, order, { kind: 'not_sent' });
+    await recordOutcome(deps, attempt, order, { kind: 'held_back' });
     await putBack();
-    return { verdict: { kind: 'not_sent' } };
+    return heldBack;
   }
   // The point of no return: no signal is passed on, the answer is awaited and recorded whatever else happens.
   const exchanges: XExchange[] = [];

@@ -1,6 +1,8 @@
 import type { Job, WaitReason } from '#libs/jobs/job.ts';
 import { type ProblemCode, ProblemError } from '#libs/problem/problem.ts';
+import { UnknownKeyError } from '#libs/sealing/sealing.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
+import { itemWaitsForKey } from './missing-key.ts';
 import { backOff } from './outcome-plan.ts';
 import { failingSince, limitedTooLong, maxLimitedMs, noCredits, unreachable } from './patience.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
@@ -17,9 +19,10 @@ export async function settleItem(
   run: ItemRun,
   error: unknown,
 ): Promise<RunResult> {
-  const now = (deps.now ?? Date.now)();
+  const now = deps.now();
   if (error instanceof GateClosedError)
     return await waitWhile(error.reason, now + error.waitMs, run.item.failures);
+  if (error instanceof UnknownKeyError) return await itemWaitsForKey(deps, job, run, error);
   if (error instanceof ProblemError) return await settleProblem(error);
   if (error instanceof XAnswerError) return await settleAnswer(error);
   if (error instanceof XUnreachableError) return await tryAgain();
@@ -116,10 +119,13 @@ export async function settleItem(
 
   async function fail(code: ProblemCode, detail: string): Promise<RunResult> {
     const several = job.media.length > 1 ? `Media item ${run.index + 1}: ${detail}` : detail;
-    await deps.jobs.move(job.id, 'fail', {
+    const failed = await deps.jobs.move(job.id, 'fail', {
+      owner: run.owner,
+      item: run.index,
       patch: { error: { code, detail: several }, notBefore: null, waitReason: null },
     });
-    await deps.mediaStore.remove(job.id);
+    // Where it was refused, somebody else has the item by now and goes on with its files.
+    if (failed.done) await deps.mediaStore.remove(job.id);
     return null;
   }
 }

@@ -1,6 +1,8 @@
 import type { Job, JobError } from '#libs/jobs/job.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
+import { UnknownKeyError } from '#libs/sealing/sealing.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
+import { waitForKey } from './missing-key.ts';
 import { backOff } from './outcome-plan.ts';
 import { failingSince, noCredits, unreachable } from './patience.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
@@ -12,7 +14,7 @@ import { GateClosedError } from './x-call.ts';
  * the count of starts decides how often it may happen.
  */
 export async function settle(deps: PublishDeps, job: Job, owner: string, error: unknown): Promise<RunResult> {
-  const now = (deps.now ?? Date.now)();
+  const now = deps.now();
   if (error instanceof GateClosedError) {
     const since = failingSince(job, error.reason, now);
     const overdue = now - since > deps.policy.giveUpAfterMs;
@@ -22,6 +24,7 @@ export async function settle(deps: PublishDeps, job: Job, owner: string, error: 
     // The entry wakes by our clock, which may differ from that of the record.
     return now + error.waitMs;
   }
+  if (error instanceof UnknownKeyError) return await waitForKey(deps, job, owner, error);
   if (error instanceof ProblemError) return await fail({ code: error.code, detail: error.detail });
   if (error instanceof XAnswerError || error instanceof XUnreachableError) {
     const since = failingSince(job, 'x_down', now);
@@ -35,7 +38,10 @@ export async function settle(deps: PublishDeps, job: Job, owner: string, error: 
   throw error;
 
   async function fail(problem: JobError): Promise<RunResult> {
-    await deps.jobs.move(job.id, 'fail', { patch: { error: problem, notBefore: null, waitReason: null } });
+    await deps.jobs.move(job.id, 'fail', {
+      owner,
+      patch: { error: problem, notBefore: null, waitReason: null },
+    });
     return null;
   }
 

@@ -17,17 +17,17 @@ afterAll(() => wakeUps[Symbol.asyncDispose]());
 const mediaStore = createMediaStore({ dataDir: tmpdir() });
 
 /** Accepted, due to be looked at, and lost by the queue. */
-async function lostJob(place: number): Promise<string> {
+async function lostJob(place: number, accountId = '7', publishAt: number | null = null): Promise<string> {
   const none = { replyTo: null, quoteOf: null, poll: null, replySettings: null, communityId: null };
-  const rest = { madeWithAi: null, paidPartnership: null, publishAt: null, expiresAt: null };
+  const rest = { madeWithAi: null, paidPartnership: null, publishAt, expiresAt: null };
   const outcome = await jobs.accept({
-    accountId: '7',
+    accountId,
     username: 'ada',
     clientId: 'c',
     order: { posts: [{ text: 'Hello', media: [], altTexts: [] }], ...none, ...rest },
     idempotencyKey: null,
     allowDuplicate: true,
-    maxOpenJobs: 50,
+    maxOpenJobs: 1000,
   });
   if (outcome.kind !== 'accepted') throw new Error(outcome.kind);
   await redis.zadd('jobs:open', place, outcome.jobId);
@@ -52,4 +52,25 @@ it.each([
   expect(events.map(({ jobId, level }) => [jobId, level])).toEqual(Array(reports).fill([damaged, 'error']));
   const { jobs: listed } = await jobs.list('7', { limit: 10 });
   expect(listed.map(({ id }) => id)).toEqual([sound]);
+});
+
+it('scheduled posts, however many, keep nobody waiting, and are looked at again at their time', async () => {
+  const publishAt = Date.now() + 600_000;
+  for (let count = 0; count < 450; count++) await lostJob(1, '8', publishAt);
+  const lost = await lostJob(2);
+  await sweep({ jobs, wakeUps, mediaStore, report: () => {} });
+  expect(await wakeUps.queues.tweets.getJob(`job-${lost}`)).toBeDefined();
+  expect(await redis.zcount('jobs:open', publishAt, publishAt + 5000)).toBe(450);
+  expect(await wakeUps.queues.tweets.getDelayedCount()).toBe(450);
+});
+
+it('a post that cannot be read does not keep the other posts of its account waiting', async () => {
+  const [damaged, sound] = [await lostJob(1), await lostJob(2)];
+  await redis.hset(`job:${damaged}`, 'observation', '{"half');
+  await jobs.claim(sound, 'w');
+  const send = () =>
+    jobs.move(sound, 'beginSend', { owner: 'w', cursor: 0, moveId: 'm', patch: { attemptId: 'm' } });
+  expect(await send()).toMatchObject({ done: false, reason: 'turn' });
+  await sweep({ jobs, wakeUps, mediaStore, report: () => {} });
+  expect(await send()).toMatchObject({ done: true });
 });

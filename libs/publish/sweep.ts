@@ -6,7 +6,7 @@ import { mustLookFirst } from './intent.ts';
 import type { PublishDeps } from './publisher.ts';
 import { uploadTime } from './upload-time.ts';
 
-export type SweepDeps = Pick<PublishDeps, 'jobs' | 'wakeUps' | 'mediaStore' | 'report' | 'now'>;
+export type SweepDeps = Pick<PublishDeps, 'jobs' | 'wakeUps' | 'mediaStore' | 'report'>;
 
 const batch = 200;
 /** When a job is looked at next: one on which somebody works, and one that nobody can do anything about. */
@@ -75,7 +75,7 @@ async function see(deps: SweepDeps, job: Job, now: number): Promise<number> {
       // The look itself says when the next one is due. Where it cannot be made, that is no reason to hurry.
       return now + lateMs;
     case 'ready':
-      return await wakeAt(deps, job, now, Math.max(job.notBefore ?? 0, job.publishAt ?? 0));
+      return await wakeAt(deps, job, Math.max(job.notBefore ?? 0, job.publishAt ?? 0));
     default:
       return await seeAccepted(deps, job, now);
   }
@@ -93,18 +93,17 @@ async function seeAccepted(deps: SweepDeps, job: Job, now: number): Promise<numb
     // Prepared ones wait for the others, which wake them.
     if (item.prepared && !allPrepared) continue;
     const at = Math.max(item.notBefore ?? 0, allPrepared ? uploadTime(job) : 0);
-    next.push(await wakeAt(deps, job, now, at, index));
+    next.push(await wakeAt(deps, job, at, index));
   }
   if (job.media.every((item) => item.stage === 'ready'))
-    next.push(await wakeAt(deps, job, now, Math.max(job.notBefore ?? 0, job.publishAt ?? 0)));
+    next.push(await wakeAt(deps, job, Math.max(job.notBefore ?? 0, job.publishAt ?? 0)));
   return Math.min(...next);
 }
 
-async function wakeAt(deps: SweepDeps, job: Job, now: number, at: number, index?: number): Promise<number> {
+async function wakeAt(deps: SweepDeps, job: Job, at: number, index?: number): Promise<number> {
   await deps.wakeUps.again(job.id, {
     ...(index === undefined ? {} : { index }),
-    // The queue goes by the clock of this process.
-    at: at - now + (deps.now ?? Date.now)(),
+    at,
     openJobs: await deps.jobs.openJobs(job.accountId),
   });
   return at;

@@ -1,7 +1,7 @@
 import type { MediaItem, PreparedItem, UploadState } from '#libs/jobs/job.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { segmentBytesFor } from '#libs/x-api/limits.ts';
-import type { XMediaStatus } from '#libs/x-api/x-api.ts';
+import type { XApi, XMediaStatus } from '#libs/x-api/x-api.ts';
 import { appendSegments } from './append-segments.ts';
 import { mediaStep } from './media-step.ts';
 import { createProgress } from './progress.ts';
@@ -18,7 +18,7 @@ const minute = 60_000;
 export async function uploadItem(deps: PublishDeps, run: ItemRun): Promise<RunResult> {
   const { prepared } = run.item;
   if (!prepared) throw new TypeError('nothing is prepared');
-  const now = (deps.now ?? Date.now)();
+  const now = deps.now();
   let { upload } = run.item;
   // What X has failed or lost once is not taken from memory again.
   if (!upload && run.item.reuploads === 0 && (await useKnownMedia(deps, run, prepared))) return null;
@@ -51,7 +51,11 @@ export function lastsLongEnough({ upload, reuploads }: MediaItem, now: number): 
   return upload !== null && (upload.expiresAt === null || upload.expiresAt >= now + mustLastMs);
 }
 
-const about = ({ jobId, accountId, signal }: ItemRun) => ({ jobId, accountId, signal });
+const about = ({ jobId, accountId, signal }: Pick<ItemRun, 'jobId' | 'accountId' | 'signal'>) => ({
+  jobId,
+  accountId,
+  signal,
+});
 
 async function beginUpload(deps: PublishDeps, run: ItemRun, prepared: PreparedItem): Promise<UploadState> {
   const upload = await initializeUpload(deps, run, prepared);
@@ -62,8 +66,8 @@ async function beginUpload(deps: PublishDeps, run: ItemRun, prepared: PreparedIt
 
 /** Begins an upload at X. */
 export async function initializeUpload(
-  deps: PublishDeps,
-  run: ItemRun,
+  deps: Pick<PublishDeps, 'gate' | 'vault' | 'calls'> & { readonly x: Pick<XApi, 'initializeUpload'> },
+  run: Pick<ItemRun, 'jobId' | 'accountId' | 'signal'> & { readonly item: Pick<MediaItem, 'segmentBytes'> },
   media: Pick<PreparedItem, 'mediaType' | 'mediaCategory' | 'bytes'>,
 ): Promise<UploadState> {
   const { mediaType, mediaCategory, bytes } = media;
@@ -109,7 +113,7 @@ async function sendSegments(
 }
 
 async function judgeStatus(deps: PublishDeps, run: ItemRun, status: XMediaStatus): Promise<RunResult> {
-  const now = (deps.now ?? Date.now)();
+  const now = deps.now();
   const known = run.item.upload;
   if (!known) throw new TypeError('no upload to judge');
   const upload: UploadState = {
@@ -187,5 +191,5 @@ async function uploadAnewOnce(run: ItemRun, reason: string | null): Promise<RunR
     { stage: 'uploading', progress: 0, upload: null, reuploads: run.item.reuploads + 1 },
     { passed: true },
   );
-  return Date.now();
+  return 0;
 }

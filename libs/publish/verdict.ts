@@ -8,12 +8,16 @@ export type Verdict =
   | { readonly kind: 'created_no_id' }
   /** Proof that the request never left. */
   | { readonly kind: 'not_sent' }
+  /** The same, and X has no part in it: this worker was too slow, or was no longer allowed to. */
+  | { readonly kind: 'held_back' }
   /** X refused this post for good; nothing exists. */
   | {
       readonly kind: 'rejected';
       readonly code: ProblemCode;
       readonly detail: string;
       readonly cure: Cure | null;
+      /** X gave no reason that could be read: it may have been that it has this text already. */
+      readonly mayBeDuplicate?: true;
     }
   | { readonly kind: 'token' }
   | { readonly kind: 'credits' }
@@ -63,7 +67,10 @@ function judgeRefusal(answer: XAnswerError): Verdict {
   if (invalidMedia.test(words))
     return { kind: 'rejected', code: 'media_expired', detail, cure: 'media_again' };
   if (answer.code === 385) return { kind: 'rejected', code: 'rejected_by_x', detail, cure: 'reply_later' };
-  if (answer.status === 403) return { kind: 'rejected', cure: null, detail, code: codeOfForbidden(answer) };
+  if (answer.status === 403) {
+    const silent = words.trim() === '' && answer.type === '' && { mayBeDuplicate: true as const };
+    return { kind: 'rejected', cure: null, detail, code: codeOfForbidden(answer), ...silent };
+  }
   return { kind: 'rejected', code: 'rejected_by_x', detail, cure: null };
 }
 

@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -77,6 +77,21 @@ describe('the epoch', () => {
     await redis.flushall();
     const after = await createEpochWatch({ redis, file });
     expect((await after.check()).wentBackAt).not.toBeNull();
+  });
+
+  it('is watched on while its file cannot be written, which leaves nothing behind and is told', async () => {
+    const file = join(folder, 'epoch');
+    await using server = await startRedisServer();
+    await using redis = await connectRedis(server.url, 'wait');
+    await mkdir(join(file, 'in the way'), { recursive: true });
+    const watch = await createEpochWatch({ redis, file });
+    expect(await watch.check()).toMatchObject({ epoch: 1, fileError: { code: 'EISDIR' } });
+    await redis.flushall();
+    expect(await watch.check()).toMatchObject({ wentBackAt: expect.any(Number) });
+    expect(await readdir(folder)).toEqual(['epoch']);
+    await rm(file, { recursive: true });
+    expect(await watch.check()).toMatchObject({ epoch: 3, fileError: null });
+    expect(await readFile(file, 'utf8')).toBe('3');
   });
 
   it('forgets the watches of processes that died long ago, and those that were closed at once', async () => {

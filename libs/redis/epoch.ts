@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Redis } from 'ioredis';
 
@@ -17,6 +17,11 @@ export interface EpochReading {
   readonly wentBackAt: number | null;
   /** The Redis process that answered, another one after every restart; null where `INFO` is forbidden. */
   readonly runId: string | null;
+  /**
+   * Why the file could not be written; null: it was, or there is none. While a process runs, it notices a loss all the
+   * same; one that happens while none is running shows at the next start only if it goes back beyond the last write.
+   */
+  readonly fileError: unknown;
 }
 
 /** Notices a Redis that went back in time. */
@@ -79,8 +84,12 @@ export async function createEpochWatch({ redis, file }: EpochOptions): Promise<E
       const [epoch, wentBackAt] = parseAnswer(answer);
       // Side by side with another check of ours, the later answer may come first.
       mine = highest = Math.max(highest, epoch);
-      if (file !== undefined) await writeHighest(file, epoch);
-      return { epoch, wentBackAt, runId: await readRunId(redis) };
+      // A full disk must not hide what Redis has said.
+      const fileError = await writeHighest(file, epoch).then(
+        () => null,
+        (error: unknown) => error,
+      );
+      return { epoch, wentBackAt, runId: await readRunId(redis), fileError };
     },
     async settle(wentBackAt) {
       await redis.eval(settleLoss, 1, key, String(wentBackAt));
@@ -113,9 +122,15 @@ async function readHighest(file: string): Promise<number> {
   return /^\d{1,15}$/.test(text) ? Number(text) : 0;
 }
 
-async function writeHighest(file: string, epoch: number): Promise<void> {
+async function writeHighest(file: string | undefined, epoch: number): Promise<void> {
+  if (file === undefined) return;
   await mkdir(dirname(file), { recursive: true });
   const next = `${file}.${randomUUID()}`;
-  await writeFile(next, String(epoch));
-  await rename(next, file);
+  try {
+    await writeFile(next, String(epoch));
+    await rename(next, file);
+  } catch (error) {
+    await rm(next, { force: true });
+    throw error;
+  }
 }

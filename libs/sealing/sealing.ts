@@ -14,7 +14,7 @@ export interface SealContext {
 /** Seals text with AES-256-GCM (NIST SP 800-38D); what it returns is `v1.<kid>.<iv>.<ciphertext>.<tag>`, base64url parts. */
 export interface Sealer {
   seal(plain: string, context: SealContext): string;
-  /** @throws UnsealError when the key is unknown, the value was altered, or it was sealed for another context. */
+  /** @throws UnsealError when the value was altered or sealed for another context; UnknownKeyError when its key is not ours. */
   open(sealed: string, context: SealContext): string;
   /** Id of the key that seals. */
   readonly currentKid: string;
@@ -27,6 +27,16 @@ export class UnsealError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'UnsealError';
+  }
+}
+
+/** The key that would open it is not among the configured ones: it may be back tomorrow, or be known to another process. */
+export class UnknownKeyError extends UnsealError {
+  readonly kid: string;
+  constructor(kid: string) {
+    super(`The key ${kid} is not among the configured ones`);
+    this.name = 'UnknownKeyError';
+    this.kid = kid;
   }
 }
 
@@ -85,7 +95,7 @@ function deriveKey(key: Buffer): KeyObject {
 
 function keyNamed(keys: ReadonlyMap<string, KeyObject>, kid: string): KeyObject {
   const key = keys.get(kid);
-  if (!key) throw new UnsealError(`The key ${kid} is not among the configured ones`);
+  if (!key) throw new UnknownKeyError(kid);
   return key;
 }
 

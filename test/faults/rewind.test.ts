@@ -2,8 +2,10 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
+import { noise } from '#libs/media/test-pictures.ts';
+import { connectRedis } from '#libs/redis/connect.ts';
 import { startRedisRelay } from '../redis-relay.ts';
-import { ask, create, onePicture, type Rig, settled, startRig } from './rig.ts';
+import { append, ask, create, onePicture, type Rig, settled, startRig } from './rig.ts';
 
 const beginSend = '"to":"sending"';
 const recordPublished = '"to":"published"';
@@ -83,4 +85,43 @@ describe.concurrent('Redis goes back in time', { timeout: 180_000 }, () => {
     expect(rig.requests(session, create)).toHaveLength(1);
     await vi.waitFor(async () => expect((await fetch(`${rig.url}/readyz`)).status).toBe(200));
   });
+
+  it('in the middle of an upload: the post is sent only when its picture is whole at X, with its alt text', async () => {
+    await using rig = await startRig();
+    await using relay = await startRedisRelay(rig.redis.port);
+    const session = await rig.account();
+    rig.mediaHost.files.set('/noise.png', await noise(1100, 900).png().toBuffer());
+    const hold = rig.simulator.faults.hold(append, 'received');
+    const asked = await ask(session, { media_url: rig.mediaHost.url('/noise.png'), alt_texts: ['Noise'] });
+    await using stack = new AsyncDisposableStack();
+    const copied = Promise.withResolvers<Awaited<ReturnType<typeof copyOf>>>();
+    const act = async () => copied.resolve(stack.use(await copyOf(rig)));
+    await Promise.all([
+      relay.once({ command: '"stage":"uploading"', at: 'reply', act }),
+      rig.worker({ REDIS_URL: relay.url }).then(async (before) => {
+        stack.use(before);
+        await hold.reached;
+        await copied.promise;
+        await epochRises(rig);
+        before.kill('SIGKILL');
+        await before.exited;
+      }),
+    ]);
+    hold.release();
+    await (await copied.promise).restore();
+    await using _after = await rig.worker();
+    const job = await vi.waitFor(() => settled(rig, asked), { timeout: 60_000, interval: 200 });
+    expect(job).toMatchObject({ status: 'published' });
+    expect(rig.requests(session, create)).toHaveLength(1);
+    const [mediaId = ''] = rig.tweetsOf(session)[0]?.mediaIds ?? [];
+    expect(rig.simulator.state.media.get(mediaId)).toMatchObject({ altText: 'Noise' });
+  });
 });
+
+/** Workers have seen a later Redis than the one that was copied: they notice when it comes back. */
+async function epochRises(rig: Rig): Promise<void> {
+  await using redis = await connectRedis(rig.redis.url, 'wait');
+  const epoch = async () => Number(await redis.hget('epoch', 'epoch'));
+  const before = await epoch();
+  await vi.waitFor(async () => expect(await epoch()).toBeGreaterThan(before + 1), { timeout: 30_000 });
+}

@@ -221,6 +221,16 @@ describe.concurrent('X refuses a post as a duplicate', () => {
     expect(rig.tweetsOf(session)).toHaveLength(1);
   });
 
+  it('or for a reason that cannot be read, after such an attempt: never called failed either', async () => {
+    await using rig = await startX();
+    const session = await rig.account();
+    rig.simulator.state.settings.timelineLagMs = 3_600_000;
+    rig.simulator.faults.next(create, actThenAnswer(500));
+    rig.simulator.faults.add(create, answer(403), { nth: 2 });
+    expect(await settled(rig, await ask(session))).toMatchObject({ status: 'unconfirmed', attempts: 2 });
+    expect(rig.tweetsOf(session)).toHaveLength(1);
+  });
+
   it('of a post that somebody else made before: failed, and that one is not taken for ours', async () => {
     await using rig = await startX();
     const session = await rig.account();

@@ -24,6 +24,8 @@ export interface Protocol {
   readonly readCountsFromItsBeginning: boolean;
   /** A loss of Redis' memory is noticed before anything is sent. */
   readonly rewindIsNoticed: boolean;
+  /** Redis may also go back to when one of the runs had the job, and not only to before all of them. */
+  readonly rewindsToRuns: boolean;
   /** Faults that may happen at any moment and any number of times. */
   readonly crashes: boolean;
   readonly lostReplies: boolean;
@@ -45,6 +47,7 @@ export const production: Protocol = {
   durable: true,
   readCountsFromItsBeginning: true,
   rewindIsNoticed: true,
+  rewindsToRuns: false,
   crashes: true,
   lostReplies: false,
   cancels: true,

@@ -16,6 +16,7 @@ const time = maybe(fc.constantFrom('past', 'future'));
 const records = fc.record({
   state: maybe(fc.constantFrom(...jobStates)),
   owner: maybe(fc.constantFrom('w1', 'w2')),
+  'item:0:owner': maybe(fc.constantFrom('w1', 'w2')),
   attempt_id: maybe(fc.constantFrom('a1', 'a2')),
   cursor: maybe(fc.constantFrom('0', '1')),
   last_move: maybe(fc.constantFrom('m1', 'm2')),
@@ -30,6 +31,7 @@ const records = fc.record({
 });
 const facts = fc.record({
   owner: fc.constantFrom('w1', 'w2'),
+  item: maybe(fc.constant(0)),
   attemptId: fc.constantFrom('a1', 'a2'),
   cursor: fc.constantFrom(0, 1),
   moveId: fc.constantFrom('m1', 'm3'),
@@ -67,8 +69,12 @@ it('the move script decides and writes as the model does', async () => {
         await redis.hset(`job:e${index}`, { state });
         await redis.zadd('lane:7', index, `e${index}`);
       }
-      const { tweet, ...others } = facts;
-      const told: MoveFacts = tweet ? { ...others, tweet } : others;
+      const { tweet, item, ...others } = facts;
+      const told: MoveFacts = {
+        ...others,
+        ...(tweet && { tweet }),
+        ...(item !== undefined && { item }),
+      };
       const predicted = evaluateMove(moves, given, name, told, {
         now,
         earlier,

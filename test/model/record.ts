@@ -57,7 +57,7 @@ const order = [
 function fails(guard: Guard, record: Fields, facts: MoveFacts, { now, earlier = [] }: Surroundings): boolean {
   switch (guard) {
     case 'owner':
-      return record.owner !== facts.owner;
+      return record[facts.item === undefined ? 'owner' : `item:${facts.item}:owner`] !== facts.owner;
     case 'attempt':
       return record.attempt_id !== facts.attemptId;
     case 'cursor':

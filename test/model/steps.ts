@@ -17,10 +17,11 @@ export function nextWorlds(world: World, protocol: Protocol): Next[] {
 }
 
 /** A worker whose every next write is sure to be refused might as well be idle. */
-function forgetDoomed(world: World, { table, intentFirst }: Protocol): World {
+function forgetDoomed(world: World, { table, intentFirst, rewindsToRuns }: Protocol): World {
   const { record } = world;
   const doom = (step: Step, worker: number): Step => {
-    const owns = record.owner === `worker ${worker}`;
+    // Where Redis may still go back to then, it may have the job once more.
+    const owns = record.owner === `worker ${worker}` || (rewindsToRuns && world.rewinds > 0);
     if (step.kind === 'begin' && intentFirst)
       return (owns && record.state === 'ready') || record.last_move === step.job.attempt_id ? step : idle;
     if (step.kind === 'looked') return owns ? step : idle;
@@ -84,11 +85,14 @@ function faults(world: World, protocol: Protocol): Next[] {
   }
   if (protocol.cancels) next.push(...tryMove(world, 'the user', 'cancel', {}, protocol));
   if (world.rewinds > 0) {
-    const record = { ...beginning, ...(protocol.rewindIsNoticed ? { reconcile: '1' } : {}) };
-    next.push({
-      label: 'Redis goes back in time',
-      world: { ...world, record, rewinds: world.rewinds - 1 },
-    });
+    const forgot = { ...beginning, ...(protocol.rewindIsNoticed ? { reconcile: '1' } : {}) };
+    const rewinds = world.rewinds - 1;
+    next.push({ label: 'Redis goes back in time', world: { ...world, record: forgot, rewinds } });
+    for (const worker of protocol.rewindsToRuns ? world.workers.keys() : [])
+      next.push({
+        label: `Redis goes back to when worker ${worker} had the job`,
+        world: { ...world, record: { ...forgot, owner: `worker ${worker}` }, rewinds },
+      });
   }
   if (world.onDisk && world.onDisk !== world.record)
     next.push({

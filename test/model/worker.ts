@@ -71,7 +71,7 @@ function decide(world: World, job: Fields, protocol: Protocol): { label: string;
   });
   switch (job.state) {
     case 'ready': {
-      const fail = move('fail', { patch: { error: { code: 'reconnect_needed', detail: '' } } });
+      const fail = move('fail', { owner, patch: { error: { code: 'reconnect_needed', detail: '' } } });
       if (job.reconcile) {
         const { name, facts } = planLookFirst(toJob(job), { owner, attemptId: 'look' });
         return [move(name, facts)];

@@ -20,6 +20,7 @@ const waits: Record<WaitReason, string> = {
   x_down: 'X did not answer',
   storage: 'This server had no room for the media',
   media_host: 'The host of the media did not answer',
+  key: 'The key that it was sealed with is missing here',
 };
 
 type MoveEntry = Extract<HistoryEntry, { move: MoveName }>;
@@ -47,6 +48,7 @@ function describeMove(entry: MoveEntry, { posts, media }: Told): Html | string |
     notCreated: 'X did not take it, and surely posted nothing: trying again',
     created: posts === 1 ? 'Published' : `Published, all ${posts} posts`,
     createdNext: `Published ${which}`,
+    createdLate: `Published ${which}, after the end`,
     createdAlone: `Published ${which}, but X did not tell its id: the rest cannot follow`,
     rejected: `X refused ${which}${titleOf(entry.code)}`,
     outcomeUnknown: 'X did not answer clearly: checking whether the post is there',

@@ -40,8 +40,9 @@ redis.call('SADD', KEYS[6], id)
 redis.call('HINCRBY', 'count:jobs_accepted', '', 1)
 -- With nothing to prepare it could be sent at once: from here on it has its place among the account's posts.
 if ARGV[6] == '1' then redis.call('ZADD', 'lane:' .. ARGV[7], sequence, id) end
--- The list outlives the records: forget its oldest entries whose record has expired.
-for _, old in ipairs(redis.call('ZRANGE', KEYS[5], 0, 1)) do
+-- The list outlives the records: forget its oldest entry if its record has expired, and one at random, because the oldest
+-- may be that of a post that is scheduled for next year.
+for _, old in ipairs({redis.call('ZRANGE', KEYS[5], 0, 0)[1], redis.call('ZRANDMEMBER', KEYS[5])}) do
   if redis.call('EXISTS', 'job:' .. old) == 0 then redis.call('ZREM', KEYS[5], old) end
 end
 return {'new', id, open + 1, now, sequence}

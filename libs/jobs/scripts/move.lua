@@ -22,7 +22,9 @@ for _, from in ipairs(move.from) do allowed = allowed or from == state end
 if not allowed then return {0, 'state', state} end
 local guards = move.guards
 local function after(value) return value and value ~= '' and tonumber(value) > now end
-if guards.owner and guards.owner ~= record[2] then return {0, 'owner', state} end
+local holder = record[2]
+if move.item then holder = redis.call('HGET', KEYS[1], 'item:' .. move.item .. ':owner') end
+if guards.owner and guards.owner ~= holder then return {0, 'owner', state} end
 if guards.attempt and guards.attempt ~= record[3] then return {0, 'attempt', state} end
 if guards.cursor and tonumber(guards.cursor) ~= tonumber(record[4] or '0') then return {0, 'cursor', state} end
 if guards.due and (after(record[6]) or after(record[7])) then return {0, 'due', state} end

@@ -1,0 +1,133 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { createAccountStore } from '#libs/accounts/account-store.ts';
+import { createTokenVault } from '#libs/accounts/token-vault.ts';
+import { startTracing } from '#libs/insight/tracing.ts';
+import type { MediaItem } from '#libs/jobs/job.ts';
+import { createJobStore } from '#libs/jobs/job-store.ts';
+import type { MediaSource } from '#libs/jobs/order.ts';
+import { createSpend } from '#libs/jobs/spend.ts';
+import { createUploadStore } from '#libs/jobs/upload-store.ts';
+import { createWakeUps } from '#libs/jobs/wake-up.ts';
+import { createBlockPool } from '#libs/media/blocks.ts';
+import { createMediaFetcher } from '#libs/media/fetch-media.ts';
+import { createMediaStore } from '#libs/media/media-store.ts';
+import { ProblemError } from '#libs/problem/problem.ts';
+import { createSealer } from '#libs/sealing/sealing.ts';
+import { openSpool } from '#libs/spool/spool.ts';
+import { createXApi } from '#libs/x-api/client.ts';
+import { usualPrices } from '#libs/x-api/limits.ts';
+import { createXOAuth } from '#libs/x-api/oauth.ts';
+import { useOwnRedis } from '../../test/own-redis.ts';
+import { createAccountPlaces } from './account-places.ts';
+import { createGate } from './gate.ts';
+import { createMediaMemory } from './media-memory.ts';
+import type { PublishDeps } from './publisher.ts';
+import { runItem } from './run-item.ts';
+import { runTweet } from './run-tweet.ts';
+
+const { redis } = await useOwnRedis();
+const stack = new AsyncDisposableStack();
+afterAll(() => stack.disposeAsync());
+const dataDir = await mkdtemp(join(tmpdir(), 'runs-'));
+stack.defer(() => rm(dataDir, { recursive: true }));
+const sealer = createSealer([{ kid: 'k', key: randomBytes(32) }]);
+const wakeUps = stack.use(createWakeUps({ redis }));
+/** X is out of reach: nothing here comes so far as to ask it. */
+const nowhere = 'http://127.0.0.1:9';
+const x = stack.use(createXApi({ apiUrl: nowhere }));
+const spool = stack.use(await openSpool(join(dataDir, 'spool'), sealer));
+const jobs = createJobStore({ redis, sealer });
+const oauth = createXOAuth({
+  apiUrl: nowhere,
+  authorizeUrl: nowhere,
+  clientId: 'c',
+  clientSecret: 's',
+  redirectUri: nowhere,
+});
+const fetcher = stack.use(createMediaFetcher({ trustedHosts: [] }));
+const deps: PublishDeps = {
+  jobs,
+  wakeUps,
+  x,
+  spool,
+  fetcher,
+  vault: stack.use(
+    createTokenVault({ accounts: createAccountStore({ redis, sealer }), oauth, spool, redis }),
+  ),
+  gate: createGate({ redis }),
+  places: createAccountPlaces({ redis, leaseMs: 30_000 }),
+  mediaStore: createMediaStore({ dataDir }),
+  blocks: createBlockPool(),
+  uploads: createUploadStore({ redis }),
+  ffmpeg: {},
+  mediaMemory: createMediaMemory({ redis }),
+  spend: createSpend({ redis, budgets: { perAccountUsd: null, deploymentUsd: null } }),
+  prices: usualPrices,
+  policy: { resendPolicy: 'once', confirmAfterMs: 60_000, giveUpAfterMs: 3_600_000 },
+  counts: { add: () => {}, time: () => {} },
+  tracing: await startTracing(null, { service: 'test', onFailure: () => {} }),
+  calls: { tell: () => {} },
+  report: () => {},
+  now: Date.now,
+};
+const context = { signal: new AbortController().signal, mayAct: () => true };
+
+async function accept(media: MediaSource[] = []): Promise<string> {
+  const none = { replyTo: null, quoteOf: null, poll: null, replySettings: null, communityId: null };
+  const rest = { madeWithAi: null, paidPartnership: null, publishAt: null, expiresAt: null };
+  const outcome = await jobs.accept({
+    accountId: '7',
+    username: 'ada',
+    clientId: 'c',
+    order: { posts: [{ text: 'Hello', media, altTexts: [] }], ...none, ...rest },
+    idempotencyKey: null,
+    allowDuplicate: true,
+    maxOpenJobs: 50,
+  });
+  if (outcome.kind !== 'accepted') throw new Error(outcome.kind);
+  return outcome.jobId;
+}
+
+/** Runs again and again, each time as after a crash. */
+async function crashOften(jobId: string): Promise<void> {
+  for (let run = 0; run < 10; run++) {
+    await runTweet(deps, jobId, context).catch(() => {});
+    await redis.hset(`job:${jobId}`, 'started_at', 0);
+  }
+}
+
+it('a run that has lost its media item to another neither fails the post nor removes the files', async () => {
+  const stuck = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  const fetch = async () => {
+    begun.resolve();
+    await stuck.promise;
+    throw new ProblemError('media_timeout', 'The host sends too slowly.');
+  };
+  const jobId = await accept([{ kind: 'url', url: 'https://media.example/a.png' }]);
+  const frozen = runItem({ ...deps, fetcher: { ...fetcher, fetch } }, jobId, 0, context);
+  await begun.promise;
+  const item = (await jobs.claimItem(jobId, 0, 'heir'))?.job.media[0] as MediaItem;
+  const file = join(await deps.mediaStore.folder(jobId), '0');
+  await writeFile(file, 'bytes');
+  await jobs.saveItem(jobId, 0, 'heir', { ...item, stage: 'ready' }, { step: 'ready', passed: true });
+  await jobs.move(jobId, 'prepared');
+  stuck.resolve();
+  expect(await frozen).toBeNull();
+  expect(await jobs.find(jobId)).toMatchObject({ state: 'ready', error: null });
+  expect(existsSync(file)).toBe(true);
+});
+
+it('a post that may be on X since Redis went back, and that cannot be read here, is left to its user in the end', async () => {
+  const jobId = await accept();
+  await redis.hset(`job:${jobId}`, 'order', 'damaged');
+  await jobs.distrust();
+  await crashOften(jobId);
+  expect(await jobs.find(jobId)).toMatchObject({ state: 'unconfirmed' });
+  expect(await redis.smembers('open:7')).toEqual([]);
+});
