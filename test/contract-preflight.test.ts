@@ -240,7 +240,10 @@ describe('POST /validateTweet', () => {
       ['too_many_open_jobs', null],
     ]);
     const refused = await session.request<Refusal>('POST', '/postTweet', { text: 'One more' });
-    expect(refused).toMatchObject({ status: 429, body: { code: 'too_many_open_jobs' } });
+    expect(refused).toMatchObject({
+      status: 429,
+      body: { code: 'too_many_open_jobs', detail: expect.stringMatching(/^3 posts .* or scheduled\./) },
+    });
     expect(refused.headers.get('retry-after')).toBe('30');
   });
 });

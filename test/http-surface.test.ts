@@ -335,6 +335,12 @@ describe('an address', () => {
     expect((await fetch(`${system.url}/nothing`, { method: 'PATCH' })).status).toBe(404);
   });
 
+  it('of a problem is told in full on the page about problems', async () => {
+    const page = await (await fetch(`${system.url}/problems`, { headers: { accept: 'text/html' } })).text();
+    expect(page).toContain('https://posts.example.com/problems/');
+    expect(page).not.toContain('PUBLIC_URL');
+  });
+
   it('that lists jobs leads a browser to the start page, which shows them', async () => {
     const ask = (headers: Record<string, string>) =>
       fetch(`${system.url}/jobs`, { headers: { accept: 'text/html', ...headers }, redirect: 'manual' });

@@ -67,7 +67,7 @@ export function pageRoutes(deps: PagesDeps): Router {
     goHome(ctx);
   });
   router.get('/privacy', (ctx) => sendPage(ctx, privacyPage(deps.operator)));
-  router.get('/problems', (ctx) => sendPage(ctx, problemsPage()));
+  router.get('/problems', (ctx) => sendPage(ctx, problemsPage(deps.publicUrl)));
   router.get('/problems/:code', (ctx) => sendPage(ctx, problemPage(ctx.params.code ?? '')));
   addJobPage(router, deps);
   return router;

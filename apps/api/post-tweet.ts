@@ -193,7 +193,7 @@ function missingScope(account: Account, order: Order): ProblemError[] {
 const tooManyOpen = (openJobs: number) =>
   new ProblemError(
     'too_many_open_jobs',
-    `${openJobs} posts of this account are still in work. Wait until some have ended.`,
+    `${openJobs} posts of this account are in work or scheduled. Wait until some have ended, or cancel some.`,
     { retryAfterSeconds: 30 },
   );
 

@@ -134,6 +134,6 @@ function checkTimes({ publishAt, expiresAt }: Order, now: number): FieldError[] 
   if (expiresAt !== null && expiresAt <= now)
     errors.push({ field: 'expires_at', message: 'This time has passed.' });
   if (expiresAt !== null && publishAt !== null && expiresAt <= publishAt)
-    errors.push({ field: 'expires_at', message: 'expires_at must be later than publish_at.' });
+    errors.push({ field: 'expires_at', message: 'Must be later than publish_at.' });
   return errors;
 }

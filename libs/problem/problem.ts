@@ -45,7 +45,7 @@ export const problemKinds = {
   validation_failed: kind(422, 'The request breaks a rule'),
   idempotency_key_reused: kind(422, 'This request_id was used for another post'),
   too_many_requests: kind(429, 'Too many requests', 'none', true),
-  too_many_open_jobs: kind(429, 'Too many posts are still in work', 'none', true),
+  too_many_open_jobs: kind(429, 'Too many posts are in work or scheduled', 'none', true),
   budget_exceeded: kind(403, 'The spending limit is reached', 'operator'),
   internal_error: kind(500, 'Something went wrong on this server', 'operator'),
   unavailable: kind(503, 'Temporarily unavailable', 'none', true),

@@ -50,7 +50,7 @@ function isProblemCode(code: string): code is ProblemCode {
 }
 
 /** `GET /problems`: every code. */
-export function problemsPage(): Page {
+export function problemsPage(publicUrl: string): Page {
   const { introduction, groups } = catalogue();
   return {
     title: 'Problems',
@@ -58,7 +58,7 @@ export function problemsPage(): Page {
     banner: true,
     cacheSeconds: 300,
     body: html`<h1>Problems</h1>
-${renderMarkdown(introduction)}
+${renderMarkdown(introduction.replaceAll('PUBLIC_URL', publicUrl))}
 ${groups.map(
   ({ title, codes }) =>
     html`<section><h2>${title}</h2><ul class="rows">${codes.map(

@@ -58,6 +58,17 @@ describe('redirect URIs (O01, O02)', () => {
     });
   });
 
+  it('of a client that is not the GPT the page does not speak of the settings of the GPT', async () => {
+    const request = gptRequest(world, {
+      client_id: 'post-to-x-terminal',
+      redirect_uri: 'https://agent.example/elsewhere',
+    });
+    const page = await (await new TestBrowser().get(request)).text();
+    expect(page).toContain('https://agent.example/elsewhere');
+    expect(page).toContain('metadata document');
+    expect(page + JSON.stringify(world.log.at(-1))).not.toContain('GPT');
+  });
+
   it.each([
     ['given twice', `&redirect_uri=${encodeURIComponent(registered)}`],
     ['given twice, the second one foreign', '&redirect_uri=https%3A%2F%2Fevil.example'],

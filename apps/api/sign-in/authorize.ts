@@ -67,16 +67,22 @@ export class AuthorizeRefusal extends Error {
 }
 
 /** Shows why an authorization request goes nowhere; a redirect URI that is not registered is named. */
-export function createRenderError(log: Log): NonNullable<Configuration['renderError']> {
+export function createRenderError(
+  log: Log,
+  gptClientId: string | undefined,
+): NonNullable<Configuration['renderError']> {
   return async (ctx, out, error) => {
     if (error instanceof ProblemError) throw error;
     const redirectUri = textOf(ctx.query.redirect_uri);
     const clientId = textOf(ctx.query.client_id);
-    log.warn({ clientId, redirectUri, reason: out.error }, explain(out.error));
+    const isGpt = clientId !== undefined && clientId === gptClientId;
+    const hint = redirectUri !== undefined && out.error === 'invalid_redirect_uri' ? adviceFor(isGpt) : '';
+    log.warn({ clientId, redirectUri, reason: out.error }, `${explain(out.error)} ${hint}`.trim());
     refuseAuthorization(ctx, {
       error: out.error,
       status: error instanceof Error && 'status' in error ? Number(error.status) : 400,
       redirectUri,
+      isGpt,
     });
   };
 }
@@ -88,25 +94,34 @@ export function refuseAuthorization(
     error,
     status,
     redirectUri,
-  }: { readonly error: string; readonly status: number; readonly redirectUri?: string | undefined },
+    isGpt = false,
+  }: {
+    readonly error: string;
+    readonly status: number;
+    readonly redirectUri?: string | undefined;
+    readonly isGpt?: boolean;
+  },
 ): void {
   if (wantsPage(ctx)) {
-    sendPage(ctx, noticePage(noticeFor(error, status, redirectUri)));
+    sendPage(ctx, noticePage(noticeFor(error, status, { redirectUri, isGpt })));
     return;
   }
   ctx.status = status;
   ctx.body = { error, error_description: explain(error) };
 }
 
-function noticeFor(error: string, status: number, redirectUri: string | undefined): NoticeView {
+function noticeFor(
+  error: string,
+  status: number,
+  { redirectUri, isGpt }: { readonly redirectUri: string | undefined; readonly isGpt: boolean },
+): NoticeView {
   if (error === 'invalid_redirect_uri' && redirectUri)
     return {
       status,
       title: 'This address is not registered',
       text: 'An assistant asked to be called back at an address that this server does not know:',
       value: redirectUri,
-      advice:
-        'If you run this server and this is your GPT, add the address to GPT_REDIRECT_URIS (comma separated) and restart. ChatGPT changes it when the sign-in settings of a GPT are edited.',
+      advice: adviceFor(isGpt),
     };
   return {
     status,
@@ -117,12 +132,19 @@ function noticeFor(error: string, status: number, redirectUri: string | undefine
   };
 }
 
+/** The GPT's addresses stand in our settings, those of any other client are its own to name. */
+function adviceFor(isGpt: boolean): string {
+  return isGpt
+    ? 'If you run this server and this is your GPT, add the address to GPT_REDIRECT_URIS (comma separated) and restart. ChatGPT changes it when the sign-in settings of a GPT are edited.'
+    : 'Whoever makes the assistant has to name this address in its metadata document, or register it with the assistant. Connect it anew if it has changed.';
+}
+
 function explain(error: string): string {
   return explanations[error] ?? 'The request of the assistant is not valid.';
 }
 
 const explanations: Record<string, string> = {
-  invalid_redirect_uri: 'The redirect_uri is not registered: add it to GPT_REDIRECT_URIS if it is yours.',
+  invalid_redirect_uri: 'The redirect_uri is not registered for this client.',
   invalid_client: 'The assistant is not known to this server (client_id).',
   unsupported_response_type: 'Only response_type=code is supported.',
   unsupported_response_mode: 'Only response_mode=query is supported.',

@@ -70,7 +70,7 @@ export async function createSignIn(options: SignInOptions): Promise<SignIn> {
   const { publicUrl, redis, accounts, oauth, log, secretKey } = options;
   const audiences = { rest: publicUrl, mcp: options.mcp === null ? null : `${publicUrl}/mcp` };
   const store = createOidcStore(redis);
-  const renderError = createRenderError(log);
+  const renderError = createRenderError(log, options.gpt?.clientId);
   const cookieKey = deriveKey(secretKey, 'cookies');
   const limits = createSignInLimits(redis);
   const kinds = { documents: options.mcp !== null, registration: options.mcp?.dynamicRegistration ?? false };
