@@ -30,5 +30,6 @@ it('an API whose Redis could lose posts says so when it starts', async () => {
   const api = stack.use(await startApi(config, { debug: silent, info: silent, warn, error: silent }));
   const { problems } = (await (await fetch(`${api.url}/readyz`)).json()) as { problems: string[] };
   expect(problems[0]).toContain('appendfsync everysec');
+  expect(api.problems).toEqual(problems);
   expect(warnings).toEqual(problems.map((problem) => `No post can be accepted: ${problem}`));
 });

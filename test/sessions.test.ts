@@ -221,7 +221,7 @@ describe('pages for anybody', () => {
   });
 
   it('a refusal is a page in a browser and a problem for a program, with the same status', async () => {
-    for (const path of ['/nowhere', '/jobs', '/jobs?limit=x', '/problems/nonsense']) {
+    for (const path of ['/nowhere', '/me', `/jobs/${'0'.repeat(32)}`, '/problems/nonsense']) {
       const page = await fetch(system.url + path, { headers: { accept: 'text/html' } });
       const problem = await fetch(system.url + path, { headers: { accept: '*/*' } });
       expect(page.status).toBe(problem.status);

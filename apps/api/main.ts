@@ -16,7 +16,8 @@ await runApp({
   argv: process.argv.slice(2),
   async start(config, log) {
     const api = await startApi(config, log);
-    log.info({ address: api.url }, 'The API is listening');
+    const how = api.problems.length === 0 ? 'is ready' : 'is listening, and accepts no posts yet';
+    log.info({ address: api.url }, `The API ${how}`);
     process.send?.({ type: 'listening', url: api.url });
     return api;
   },

@@ -40,6 +40,8 @@ import { createThrottle, limitsFor } from './throttle.ts';
 export interface RunningApi extends AsyncDisposable {
   /** Where it listens. */
   readonly url: string;
+  /** Why no post could be accepted when it started, one sentence each. */
+  readonly problems: readonly string[];
 }
 
 /** Starts the API: listens when everything that it needs is there; disposing of it answers who waits, then closes. */
@@ -175,13 +177,15 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   // What a request expects beyond `100-continue` may be ignored (RFC 9110 section 10.1.1).
   server.on('checkExpectation', handle);
   answerBrokenRequests(server, publicUrl);
-  for (const problem of await readiness.problems()) log.warn({}, `No post can be accepted: ${problem}`);
+  const problems = await readiness.problems();
+  for (const problem of problems) log.warn({}, `No post can be accepted: ${problem}`);
   // Disposed of in reverse: waits are answered first, then connections end, then what they needed.
   stack.defer(() => closeServer(server));
   stack.defer(() => stopping.abort());
   const running = stack.move();
   return {
     url: `http://${hostOf(config.http.host)}:${port}`,
+    problems,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
