@@ -115,7 +115,8 @@ export function createJobAnswers(deps: JobsDeps) {
     const job = await ownJob(caller, jobId);
     if (job.state !== 'canceled') {
       const moved = await deps.jobs.move(jobId, 'cancel');
-      if (moved.done) await deps.wakeUps.ended(jobId, job.media.length);
+      // Not waited for: it is safe, and who waits for the answer need not wait for that.
+      if (moved.done) void deps.wakeUps.ended(jobId, job.media.length);
       const after = await ownJob(caller, jobId);
       if (!moved.done && after.state !== 'canceled')
         throw new ProblemError(
