@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Job, JobError, Observation } from '#libs/jobs/job.ts';
 import { redisNow } from '#libs/jobs/job-record.ts';
 import type { MoveFacts } from '#libs/jobs/job-store.ts';
@@ -13,7 +14,7 @@ import {
   withAbsentRead,
   withRefusedRead,
 } from './confirm-plan.ts';
-import { mayHaveForgotten } from './intent.ts';
+import { mayHaveForgotten, planLookFirst } from './intent.ts';
 import { type ExpectedTweet, isOurs } from './match-tweet.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import { recordCreated } from './record-outcome.ts';
@@ -26,12 +27,11 @@ const toleranceMs = 60_000;
 type Look = { readonly found: true } | { readonly found: false } | { readonly refused: true };
 
 /**
- * One step of finding out whether X has the post: a read, or a decision. Answers when to come back, by the worker's
- * clock; everything in the record goes by Redis' clock, on which the time since the intent can be trusted.
+ * One step of finding out whether X has the post: a read, or a decision. Answers when to come back. How long ago the
+ * intent was is told by Redis itself, at this moment.
  */
 export async function confirm(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<RunResult> {
   const now = await deps.jobs.clock();
-  const ownClock = (at: number) => at - now + deps.now();
   const seen = job.observation ?? noObservation;
   const plan = (time: number, observation: Observation) =>
     planConfirm(
@@ -46,15 +46,21 @@ export async function confirm(deps: PublishDeps, job: Job, order: Order, owner: 
   }
   if (step.at > now) {
     await note(deps, job, owner, seen, step.at);
-    return ownClock(step.at);
+    return step.at;
   }
   const look = await lookForPost(deps, job, order);
-  if ('found' in look && look.found) return job.cursor + 1 < order.posts.length ? ownClock(now) : null;
+  if ('found' in look && look.found) return job.cursor + 1 < order.posts.length ? now : null;
   const observation = 'refused' in look ? withRefusedRead(seen, now) : withAbsentRead(seen, now);
   const next = plan(now, observation);
   const at = next.kind === 'read_at' ? Math.max(next.at, now + 1) : now;
   await note(deps, job, owner, observation, at);
-  return at - now + deps.now();
+  return at;
+}
+
+/** It may be on X although its record knows of no attempt: it is looked for before anything else is done about it. */
+export async function lookFirst(deps: Pick<PublishDeps, 'jobs'>, job: Job, owner: string): Promise<void> {
+  const { name, facts } = planLookFirst(job, { owner, attemptId: randomUUID() });
+  await deps.jobs.move(job.id, name, facts);
 }
 
 /** An unconfirmed job is still looked at now and then: X may show the post late. It is never sent again by itself. */

@@ -1,9 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import type { Job, JobError } from '#libs/jobs/job.ts';
 import type { MoveFacts } from '#libs/jobs/job-store.ts';
 import type { UnknownKeyError } from '#libs/sealing/sealing.ts';
-import { leaveUnconfirmed, observeLater, unknownOutcome } from './confirm.ts';
-import { planLookFirst } from './intent.ts';
+import { leaveUnconfirmed, lookFirst, observeLater, unknownOutcome } from './confirm.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import type { ItemRun } from './run-item.ts';
 
@@ -40,7 +38,7 @@ export async function waitForKey(
     await leaveUnconfirmed(deps, job, owner);
     return null;
   }
-  if (overdue) return (await fail(deps, job, { owner })) ? null : await lookFirst();
+  if (overdue) return (await fail(deps, job, { owner })) ? null : await look();
   const first = job.waitReason !== 'key';
   if (first) tell(deps, job, error);
   const waitMs = pauseMs(now - since);
@@ -54,9 +52,8 @@ export async function waitForKey(
   return now + waitMs;
 
   /** Redis has forgotten things: the post may be on X, and is not called failed before that is known. */
-  async function lookFirst(): Promise<RunResult> {
-    const { name, facts } = planLookFirst(job, { owner, attemptId: randomUUID() });
-    await deps.jobs.move(job.id, name, facts);
+  async function look(): Promise<RunResult> {
+    await lookFirst(deps, job, owner);
     return now + 1000;
   }
 }

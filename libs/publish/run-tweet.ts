@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hasEnded, isClosed, type Job } from '#libs/jobs/job.ts';
-import { confirm, leaveUnconfirmed, observe, unknownOutcome } from './confirm.ts';
-import { mustLookFirst, planLookFirst } from './intent.ts';
+import { confirm, leaveUnconfirmed, lookFirst, observe, unknownOutcome } from './confirm.ts';
+import { mustLookFirst } from './intent.ts';
 import { mediaNeedsWork } from './media-at-x.ts';
 import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
 import { sendTweet } from './send-tweet.ts';
@@ -108,11 +108,6 @@ async function handBack(deps: PublishDeps, job: Job, owner: string): Promise<Run
     checkAfterMs: 1000,
   });
   return deps.now();
-}
-
-async function lookFirst(deps: PublishDeps, job: Job, owner: string): Promise<void> {
-  const { name, facts } = planLookFirst(job, { owner, attemptId: randomUUID() });
-  await deps.jobs.move(job.id, name, facts);
 }
 
 async function sleep(deps: PublishDeps, job: Job, owner: string, waitMs: number): Promise<RunResult> {

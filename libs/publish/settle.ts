@@ -20,9 +20,7 @@ export async function settle(deps: PublishDeps, job: Job, owner: string, error: 
     const overdue = now - since > deps.policy.giveUpAfterMs;
     if (overdue && error.reason === 'credits') return await fail(noCredits);
     if (overdue && error.reason === 'x_down') return await fail(unreachable);
-    await waitUntil(error.until, { waitReason: error.reason, failingSince: since });
-    // The entry wakes by our clock, which may differ from that of the record.
-    return now + error.waitMs;
+    return await waitUntil(error.until, { waitReason: error.reason, failingSince: since });
   }
   if (error instanceof UnknownKeyError) return await waitForKey(deps, job, owner, error);
   if (error instanceof ProblemError) return await fail({ code: error.code, detail: error.detail });

@@ -74,3 +74,14 @@ it('a post that cannot be read does not keep the other posts of its account wait
   await sweep({ jobs, wakeUps, mediaStore, report: () => {} });
   expect(await send()).toMatchObject({ done: true });
 });
+
+it('what a look at an unconfirmed post says of the next one stands, however fast it was', async () => {
+  const jobId = await lostJob(1);
+  await redis.hset(`job:${jobId}`, 'state', 'unconfirmed');
+  const fast = {
+    ...wakeUps,
+    again: async () => void (await redis.zadd('jobs:open', 12_345_678_901_234, jobId)),
+  };
+  await sweep({ jobs, wakeUps: fast, mediaStore, report: () => {} });
+  expect(await redis.zscore('jobs:open', jobId)).toBe('12345678901234');
+});

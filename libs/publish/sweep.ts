@@ -71,9 +71,10 @@ async function see(deps: SweepDeps, job: Job, now: number): Promise<number> {
       await deps.wakeUps.again(job.id, { round: `c${job.fence}` });
       return now;
     case 'unconfirmed':
+      // Before it is woken: the look itself says when the next one is due. Where it cannot be made, there is no hurry.
+      await deps.jobs.checkAgain(job.id, now + lateMs);
       await deps.wakeUps.again(job.id, { round: `o${now}` });
-      // The look itself says when the next one is due. Where it cannot be made, that is no reason to hurry.
-      return now + lateMs;
+      return now;
     case 'ready':
       return await wakeAt(deps, job, Math.max(job.notBefore ?? 0, job.publishAt ?? 0));
     default:
