@@ -244,7 +244,7 @@ describe('expires_at', () => {
   it('that passes while no worker comes ends the job, and nothing is posted', async () => {
     await using idle = await startSystem({ workers: 0 });
     const session = await idle.connect();
-    const expires_at = new Date(Date.now() + 1500).toISOString();
+    const expires_at = new Date(Date.now() + 3000).toISOString();
     const job = await accept(session, { text: 'Only now', expires_at });
     const inTime = await accept(session, { text: 'Any time' });
     await pass(Date.parse(expires_at) - Date.now() + 50);

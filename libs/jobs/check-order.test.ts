@@ -66,7 +66,8 @@ describe('an order', () => {
     expect(fields({ posts: [post({ text: `${text}👋👋👋👋` })] }, 25_000)).toEqual(['text']);
     const at = performance.now();
     expect(fields({ posts: [post({ text: '👩\u200d'.repeat(330_000) })] }, 25_000)).toEqual(['text']);
-    expect(performance.now() - at).toBeLessThan(100);
+    // To weigh it would take seconds.
+    expect(performance.now() - at).toBeLessThan(1000);
   });
 
   it('has no character that X refuses, whatever length the account may post', () => {
