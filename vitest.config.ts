@@ -11,5 +11,7 @@ export default defineConfig({
     maxConcurrency: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // How long what is waited for takes is up to the machine.
+    expect: { poll: { timeout: 50_000 } },
   },
 });

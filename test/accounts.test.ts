@@ -264,5 +264,5 @@ async function exists(folder: string): Promise<boolean> {
 
 /** What workers do by themselves within a sweep or two. */
 async function waitUntil(holds: () => Promise<boolean>): Promise<void> {
-  await expect.poll(holds, { timeout: 20_000, interval: 50 }).toBe(true);
+  await expect.poll(holds, { interval: 50 }).toBe(true);
 }

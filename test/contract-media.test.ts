@@ -149,11 +149,9 @@ describe('POST /media', () => {
       );
       return sizes.flat().reduce((sum, bytes) => sum + bytes, 0);
     };
-    await expect.poll(onDisk, { timeout: 10_000 }).toBeGreaterThan(sent / 2);
+    await expect.poll(onDisk).toBeGreaterThan(sent / 2);
     socket.destroy();
-    await expect
-      .poll(async () => (await list()).filter((name) => !before.has(name)), { timeout: 10_000 })
-      .toEqual([]);
+    await expect.poll(async () => (await list()).filter((name) => !before.has(name))).toEqual([]);
   });
 });
 

@@ -1,6 +1,7 @@
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rateLimited } from '#apps/x-simulator/fault.ts';
+import { eventually } from './eventually.ts';
 import { quickTimings } from './quick-timings.ts';
 import { type Session, type System, startSystem } from './system.ts';
 
@@ -207,9 +208,6 @@ describe('DELETE /tweets/{tweet_id}', () => {
       ({ endpoint, path }) => endpoint === 'DELETE /2/tweets/:id' && path.endsWith(String(tweet_id)),
     );
     expect(asked).toHaveLength(1);
-    await vi.waitFor(async () => expect((await remove()).status).toBe(200), {
-      timeout: 10_000,
-      interval: 200,
-    });
+    await eventually(async () => expect((await remove()).status).toBe(200));
   });
 });

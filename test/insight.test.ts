@@ -144,9 +144,7 @@ describe('/metrics', () => {
   it('says that Redis is away, and shows the process all the same', async () => {
     await using lonely = await startSystem({ environment: { METRICS_TOKEN: metricsToken }, workers: 0 });
     lonely.redis.kill('SIGKILL');
-    await expect
-      .poll(async () => seriesOf(await scrape(lonely.url), 'post_to_x_redis_up'), { timeout: 20_000 })
-      .toBe(0);
+    await expect.poll(async () => seriesOf(await scrape(lonely.url), 'post_to_x_redis_up')).toBe(0);
     expect(await scrape(lonely.url)).toMatch(/^process_resident_memory_bytes \d/m);
   });
 
@@ -154,11 +152,7 @@ describe('/metrics', () => {
     await using robbed = await startSystem({ environment: { METRICS_TOKEN: metricsToken } });
     await using redis = await connectRedis(robbed.redis.url, 'wait');
     await redis.flushall();
-    await expect
-      .poll(async () => seriesOf(await scrape(robbed.url), 'post_to_x_redis_losses_total'), {
-        timeout: 20_000,
-      })
-      .toBe(1);
+    await expect.poll(async () => seriesOf(await scrape(robbed.url), 'post_to_x_redis_losses_total')).toBe(1);
   });
 
   it('has every series that the dashboard and the alerts ask for', async () => {
@@ -312,9 +306,7 @@ describe('the page of a job', () => {
   it('shows its calls to X, each with what X calls it', async () => {
     const session = await system.connect();
     const job = await session.post({ text: 'With its calls' });
-    await expect
-      .poll(() => pageOf(session, job.job_id), { timeout: 10_000 })
-      .toMatch(/create_tweet<\/code> 201/);
+    await expect.poll(() => pageOf(session, job.job_id)).toMatch(/create_tweet<\/code> 201/);
     expect(await pageOf(session, job.job_id)).toMatch(/after \d+ ms/);
   });
 

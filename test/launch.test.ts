@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from './eventually.ts';
 
 const root = join(import.meta.dirname, '..');
 const launcher = join(root, 'launch.js');
@@ -73,7 +74,7 @@ describe.each(nodes)('the launcher under %s', (_name, node) => {
     const pid = Number(await firstLine(child));
     child.kill('SIGKILL');
     await once(child, 'close');
-    await vi.waitFor(() => isGone(pid), { timeout: 10_000 });
+    await eventually(() => isGone(pid));
   });
 
   it.skipIf(!node)('does not outlive an npm that was killed', async () => {
@@ -85,7 +86,7 @@ describe.each(nodes)('the launcher under %s', (_name, node) => {
     const pid = Number(await firstLine(npm));
     npm.kill('SIGKILL');
     await once(npm, 'exit');
-    await vi.waitFor(() => isGone(pid), { timeout: 10_000 });
+    await eventually(() => isGone(pid));
   });
 
   it.skipIf(!node)('says how it is used when it is not told what to run', async () => {

@@ -21,14 +21,12 @@ it('the picture of a post for tomorrow is fetched now and waits, however often t
     publish_at: new Date(Date.now() + 86_400_000).toISOString(),
   });
   const record = `job:${body.job_id}`;
-  await expect.poll(() => redis.hget(record, 'item:0:step'), { timeout: 10_000 }).toBe('prepared');
+  await expect.poll(() => redis.hget(record, 'item:0:step')).toBe('prepared');
   for (let look = 0; look < 6; look++) {
     await redis.zadd('jobs:open', 1, body.job_id);
     // Not before its time, but for a loss of the queue.
     await expect
-      .poll(async () => Number(await redis.zscore('jobs:open', body.job_id)) - Date.now(), {
-        timeout: 10_000,
-      })
+      .poll(async () => Number(await redis.zscore('jobs:open', body.job_id)) - Date.now())
       .toBeGreaterThan(20 * 60_000);
   }
   const job = (await session.request('GET', `/jobs/${body.job_id}`)).body;

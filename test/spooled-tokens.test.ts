@@ -54,7 +54,7 @@ it('a pair of tokens that lies on the disk of an API alone is stored when it sta
   relay.cut();
   const second = await spoolPair(dataDir, account.id);
   relay.mend();
-  await expect.poll(stored, { timeout: 8000 }).toBe(second);
+  await expect.poll(stored).toBe(second);
   await using spool = await openSpool(join(dataDir, 'spool'), createSealer(config.secrets.tokenKeys));
   await expect.poll(() => spool.entries('token-set')).toEqual([]);
 });

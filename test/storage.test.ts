@@ -33,9 +33,7 @@ it('media that finds no room on the disk makes its post wait, and the post goes 
     media_url: system.mediaHost.url('/noise.png'),
   });
   const status = async () => (await session.request('GET', `/jobs/${body.job_id}`)).body;
-  await expect
-    .poll(status, { timeout: 20_000 })
-    .toMatchObject({ status: 'waiting', message: expect.stringMatching(/no room/) });
+  await expect.poll(status).toMatchObject({ status: 'waiting', message: expect.stringMatching(/no room/) });
   // A text is not concerned.
   expect((await session.post({ text: 'No media, no wait' })).status).toBe('published');
 

@@ -68,9 +68,7 @@ async function postWithin(
 /** The spans of one trace, once those of these names are among them. */
 async function spansOf(traceId: string, names: readonly string[]): Promise<CollectedSpan[]> {
   const found = () => collector.spans.filter((span) => span.traceId === traceId);
-  await expect
-    .poll(() => found().map(({ name }) => name), { timeout: 20_000 })
-    .toEqual(expect.arrayContaining([...names]));
+  await expect.poll(() => found().map(({ name }) => name)).toEqual(expect.arrayContaining([...names]));
   return found();
 }
 
@@ -151,7 +149,7 @@ it('a post that comes through MCP is one trace too', async () => {
   const result = await agent.client.callTool({ name: 'post_tweet', arguments: { text: 'By an agent' } });
   const { job_id } = result.structuredContent as { job_id: string };
   const ofJob = () => collector.spans.find(({ attributes }) => attributes['post_to_x.job_id'] === job_id);
-  await expect.poll(ofJob, { timeout: 20_000 }).toBeDefined();
+  await expect.poll(ofJob).toBeDefined();
   const spans = await spansOf(ofJob()?.traceId ?? '', ['X create_tweet', 'POST /mcp']);
   expect(one(spans, 'process tweets').parentSpanId).toBe(one(spans, 'POST /mcp').spanId);
 });
@@ -190,10 +188,10 @@ it('a collector that takes nothing is said once, and holds nothing up', async ()
   collector.status = 400;
   const said = () => worker.output.filter((line) => line.includes('Traces are not taken'));
   expect((await session.post({ text: 'Into the void' })).status).toBe('published');
-  await expect.poll(said, { timeout: 20_000 }).toHaveLength(1);
+  await expect.poll(said).toHaveLength(1);
   const before = collector.requests.length;
   expect((await session.post({ text: 'And another' })).status).toBe('published');
-  await expect.poll(() => collector.requests.length, { timeout: 20_000 }).toBeGreaterThan(before + 1);
+  await expect.poll(() => collector.requests.length).toBeGreaterThan(before + 1);
   expect(said()).toHaveLength(1);
   collector.status = 200;
 });

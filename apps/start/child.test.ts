@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { serverFlags } from '#libs/run-app/node-flags.ts';
+import { eventually } from '../../test/eventually.ts';
 import { type Child, startChild } from './child.ts';
 
 const listenAndStay = `
@@ -41,9 +42,9 @@ describe('a process of npm start', () => {
   it('is started again after a crash, at the address that it had', async () => {
     await using child = await start(listenAndStay);
     expect(await child.listening).toBe('http://127.0.0.1:1');
-    await vi.waitFor(() => expect(printed).toHaveLength(1));
+    await eventually(() => expect(printed).toHaveLength(1));
     child.kill('SIGKILL');
-    await vi.waitFor(() => expect(printed).toHaveLength(2), { timeout: 10_000 });
+    await eventually(() => expect(printed).toHaveLength(2));
     expect(printed[1]).not.toBe(printed[0]);
     expect(said).toEqual(['The test process was ended by SIGKILL: starting it again in 0.5 s.']);
   });
@@ -51,13 +52,13 @@ describe('a process of npm start', () => {
   it('has the flags of a server', async () => {
     await using child = await start(`console.log(process.execArgv.join(' ')); ${listenAndStay}`);
     await child.listening;
-    await vi.waitFor(() => expect(printed[0]).toContain(serverFlags.join(' ')));
+    await eventually(() => expect(printed[0]).toContain(serverFlags.join(' ')));
   });
 
   it('is stopped by SIGTERM, and its last lines are still printed', async () => {
     const child = await start(listenAndStay);
     await child.listening;
-    await vi.waitFor(() => expect(printed).toHaveLength(1));
+    await eventually(() => expect(printed).toHaveLength(1));
     await child[Symbol.asyncDispose]();
     expect(printed.at(-1)).toBe('stopping');
     expect(said).toEqual([]);
@@ -83,6 +84,6 @@ describe('a process of npm start', () => {
     const parent = fork(join(folder, 'parent.ts'), { execArgv: [] });
     const [pid] = await once(parent, 'message');
     parent.kill('SIGKILL');
-    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow(/ESRCH/), { timeout: 10_000 });
+    await eventually(() => expect(() => process.kill(pid, 0)).toThrow(/ESRCH/));
   });
 });

@@ -1,11 +1,12 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
 import { createJobStore } from '#libs/jobs/job-store.ts';
 import { createLog } from '#libs/log/log.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
+import { eventually } from '../../test/eventually.ts';
 import { startRedisRelay } from '../../test/redis-relay.ts';
 import { startRedisServer } from '../../test/redis-server.ts';
 import { watchTrust } from './trust.ts';
@@ -32,9 +33,9 @@ it('Redis is not trusted from the moment its connection breaks until it has been
   const { trust, relay, told } = await watchOver(stack);
   expect(trust.holds()).toBe(true);
   relay.cut();
-  await vi.waitFor(() => expect(trust.holds()).toBe(false), { timeout: 5000 });
+  await eventually(() => expect(trust.holds()).toBe(false));
   relay.mend();
-  await vi.waitFor(() => expect(trust.holds()).toBe(true), { timeout: 10_000 });
+  await eventually(() => expect(trust.holds()).toBe(true));
   expect(told).toEqual([]);
 });
 
@@ -45,9 +46,9 @@ it('a disk that takes no file keeps nobody from trusting Redis, nor from noticin
   );
   expect(trust.holds()).toBe(true);
   relay.cut();
-  await vi.waitFor(() => expect(trust.holds()).toBe(false), { timeout: 5000 });
+  await eventually(() => expect(trust.holds()).toBe(false));
   relay.mend();
-  await vi.waitFor(() => expect(trust.holds()).toBe(true), { timeout: 10_000 });
+  await eventually(() => expect(trust.holds()).toBe(true));
   await redis.flushall();
-  await vi.waitFor(() => expect(told).toEqual(['redis_losses']), { timeout: 5000 });
+  await eventually(() => expect(told).toEqual(['redis_losses']));
 });

@@ -113,9 +113,9 @@ describe('hostile pictures', () => {
   });
 
   it('twenty large pictures at once wait for each other', async () => {
-    await using small = createImagePool({ maxChildren: 1, maxMemoryBytes: 400 * 1024 * 1024 });
+    await using small = createImagePool({ maxChildren: 1, maxMemoryBytes: 150 * 1024 * 1024 });
     await using folder = await mkdtempDisposable(join(tmpdir(), 'hostile-media-'));
-    const bytes = await sharp({ create: { width: 4_500, height: 3_000, channels: 3, background: '#345' } })
+    const bytes = await sharp({ create: { width: 2_700, height: 1_800, channels: 3, background: '#345' } })
       .jpeg()
       .toBuffer();
     const names = Array.from({ length: 20 }, (_, index) => join(folder.path, String(index)));

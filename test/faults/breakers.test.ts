@@ -39,7 +39,7 @@ describe.concurrent('the app has no credits at X', () => {
     expect(creates(rig)).toHaveLength(1);
 
     await letTimePass(rig, asked);
-    await expect.poll(() => known(rig, 'credits', 'closings'), { timeout: 20_000 }).toBe(2);
+    await expect.poll(() => known(rig, 'credits', 'closings')).toBe(2);
     expect(creates(rig)).toHaveLength(2);
 
     rig.simulator.faults.remove(poor);
@@ -64,7 +64,7 @@ describe.concurrent('X is down', () => {
     const asked = await Promise.all(accounts.map((account) => ask(account)));
     const calls = () =>
       rig.simulator.state.requests.all.filter(({ endpoint }) => [create, timeline].includes(endpoint));
-    await expect.poll(() => known(rig, 'down', 'strikes'), { timeout: 20_000 }).toBeGreaterThanOrEqual(5);
+    await expect.poll(() => known(rig, 'down', 'strikes')).toBeGreaterThanOrEqual(5);
     const later = await Promise.all(accounts.map((account) => ask(account)));
     for (const one of later) expect((await isWaiting(rig, one)).message).toMatch(/X (does not|cannot|is)/);
     // Those that were on their way when the fifth failed had been let through before.
@@ -73,7 +73,7 @@ describe.concurrent('X is down', () => {
     expect(before).toBeLessThan(5 + accounts.length);
 
     await letTimePass(rig, [...asked, ...later]);
-    await expect.poll(() => known(rig, 'down', 'strikes'), { timeout: 20_000 }).toBe(before + 1);
+    await expect.poll(() => known(rig, 'down', 'strikes')).toBe(before + 1);
     expect(calls()).toHaveLength(before + 1);
 
     for (const fault of down) rig.simulator.faults.remove(fault);

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pass } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { connectRedis } from '#libs/redis/connect.ts';
+import { eventually } from '../eventually.ts';
 import { startRedisRelay } from '../redis-relay.ts';
 import { isLong } from './long.ts';
 import { ask, create, look, mark, onePicture, type Rig, settled, startRig, timeline } from './rig.ts';
@@ -41,7 +42,7 @@ describe.concurrent('Redis is killed', () => {
       await using rig = await startRig({ workers: 1 });
       const session = await rig.account();
       // What the machine needs for a post as it is now, busy with other things perhaps, is none of the outage's doing.
-      const usual = await timed(async () => await settled(rig, await ask(session)));
+      const unhurried = 4 * (await timed(async () => await settled(rig, await ask(session))));
       await rig.killRedis();
       // Long enough for the pauses between attempts to connect to have grown to their limit.
       const over = pass(seconds * 1000);
@@ -52,15 +53,15 @@ describe.concurrent('Redis is killed', () => {
         expect(refused).toMatchObject({ status: 503, body: { code: 'unavailable' } });
         refusedAfter.push(performance.now() - begun);
       }
-      expect(refusedAfter.toSorted((a, b) => a - b)[2]).toBeLessThan(1000 + usual);
+      expect(refusedAfter.toSorted((a, b) => a - b)[2]).toBeLessThan(1000 + unhurried);
       expect((await fetch(`${rig.url}/readyz`)).status).toBe(503);
       await over;
       await rig.startRedisAgain();
       const backAt = performance.now();
       const asked = await ask(session);
-      expect(performance.now() - backAt).toBeLessThan(3000 + usual);
+      expect(performance.now() - backAt).toBeLessThan(3000 + unhurried);
       expect(await settled(rig, asked)).toMatchObject({ status: 'published' });
-      expect(performance.now() - backAt).toBeLessThan(5000 + usual);
+      expect(performance.now() - backAt).toBeLessThan(5000 + unhurried);
       expect(rig.tweetsOf(session)).toHaveLength(2);
     },
     60_000,
@@ -74,7 +75,7 @@ describe.concurrent('Redis does not let anybody in', () => {
     await using redis = await connectRedis(rig.redis.url, 'wait');
     await redis.config('SET', 'requirepass', 'another');
     await redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const ready = await fetch(`${rig.url}/readyz`);
       expect(ready.status).toBe(503);
       expect(await ready.text()).toContain('refuses the password');
@@ -101,7 +102,7 @@ describe.concurrent("Redis' disk is full (needs root, to have a small one)", () 
       await disk.fill();
       // With a sync of every write, Redis ends rather than acknowledge what it could not keep.
       const accepted = [];
-      const refused = await vi.waitFor(async () => {
+      const refused = await eventually(async () => {
         const begun = performance.now();
         const answer = await session.request('POST', '/postTweet', { text: `No room ${mark()}` });
         if (answer.status === 202) accepted.push(answer.body.job_id);
@@ -178,7 +179,7 @@ describe.concurrent('Redis runs full', () => {
     await hold.reached;
     await setRedis(rig, 'maxmemory', '1');
     hold.release();
-    await vi.waitFor(async () => expect((await look(asked)).status).toBe('published'), { timeout: 20_000 });
+    await eventually(async () => expect((await look(asked)).status).toBe('published'));
     expect((await session.request('POST', '/postTweet', { text: 'No room' })).status).toBe(503);
     await setRedis(rig, 'maxmemory', '0');
     expect(await settled(rig, asked)).toMatchObject({ tweet_id: rig.tweetsOf(session)[0]?.id });

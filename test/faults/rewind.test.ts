@@ -1,9 +1,10 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { noise } from '#libs/media/test-pictures.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
+import { eventually } from '../eventually.ts';
 import { startRedisRelay } from '../redis-relay.ts';
 import { append, ask, create, onePicture, type Rig, settled, startRig } from './rig.ts';
 
@@ -54,7 +55,7 @@ describe.concurrent('Redis goes back in time', { timeout: 180_000 }, () => {
     for (const copy of copies.toReversed()) {
       await copy.restore();
       for (const one of asked) {
-        const job = await vi.waitFor(() => settled(rig, one), { timeout: 60_000, interval: 200 });
+        const job = await eventually(() => settled(rig, one));
         expect(job).toMatchObject({ status: 'published' });
       }
     }
@@ -69,21 +70,21 @@ describe.concurrent('Redis goes back in time', { timeout: 180_000 }, () => {
     await using copy = await copyOf(rig);
     const before = await rig.worker();
     expect(await settled(rig, asked)).toMatchObject({ status: 'published' });
-    await vi.waitFor(async () => expect((await fetch(`${rig.url}/readyz`)).status).toBe(200));
+    await eventually(async () => expect((await fetch(`${rig.url}/readyz`)).status).toBe(200));
     before.kill('SIGTERM');
     await before.exited;
     await copy.restore();
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const ready = await fetch(`${rig.url}/readyz`);
       expect(ready.status).toBe(503);
       expect(await ready.text()).toContain('went back in time');
     });
     expect((await session.request('POST', '/postTweet', { text: 'Not now' })).status).toBe(503);
     await using _after = await rig.worker();
-    const job = await vi.waitFor(() => settled(rig, asked), { timeout: 60_000, interval: 200 });
+    const job = await eventually(() => settled(rig, asked));
     expect(job).toMatchObject({ status: 'published', tweet_id: rig.tweetsOf(session)[0]?.id });
     expect(rig.requests(session, create)).toHaveLength(1);
-    await vi.waitFor(async () => expect((await fetch(`${rig.url}/readyz`)).status).toBe(200));
+    await eventually(async () => expect((await fetch(`${rig.url}/readyz`)).status).toBe(200));
   });
 
   it('in the middle of an upload: the post is sent only when its picture is whole at X, with its alt text', async () => {
@@ -110,7 +111,7 @@ describe.concurrent('Redis goes back in time', { timeout: 180_000 }, () => {
     hold.release();
     await (await copied.promise).restore();
     await using _after = await rig.worker();
-    const job = await vi.waitFor(() => settled(rig, asked), { timeout: 60_000, interval: 200 });
+    const job = await eventually(() => settled(rig, asked));
     expect(job).toMatchObject({ status: 'published' });
     expect(rig.requests(session, create)).toHaveLength(1);
     const [mediaId = ''] = rig.tweetsOf(session)[0]?.mediaIds ?? [];
@@ -123,5 +124,5 @@ async function epochRises(rig: Rig): Promise<void> {
   await using redis = await connectRedis(rig.redis.url, 'wait');
   const epoch = async () => Number(await redis.hget('epoch', 'epoch'));
   const before = await epoch();
-  await vi.waitFor(async () => expect(await epoch()).toBeGreaterThan(before + 1), { timeout: 30_000 });
+  await eventually(async () => expect(await epoch()).toBeGreaterThan(before + 1));
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   actThenAnswer,
   answer,
@@ -9,6 +9,7 @@ import {
   spoil,
 } from '#apps/x-simulator/fault.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
+import { eventually } from '../eventually.ts';
 import { ask, create, look, type Rig, settled, startRig, timeline, token, until } from './rig.ts';
 import { startGate } from './tcp-gate.ts';
 
@@ -272,10 +273,7 @@ describe.concurrent('X does not show its posts after an attempt of unknown outco
       expect(rig.requests(session, create)).toHaveLength(1);
       rig.simulator.faults.remove(refusing);
       await anHourLater(rig, asked.jobId);
-      await vi.waitFor(async () => expect((await look(asked)).status).toBe('published'), {
-        timeout: 20_000,
-        interval: 100,
-      });
+      await eventually(async () => expect((await look(asked)).status).toBe('published'));
       expect(await settled(rig, asked)).toMatchObject({ tweet_id: rig.tweetsOf(session)[0]?.id });
       expect(rig.requests(session, create)).toHaveLength(1);
     },
