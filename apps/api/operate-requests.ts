@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import type { Context, Next } from 'koa';
 import type { Counts } from '#libs/insight/counts.ts';
 import { parseTraceparent } from '#libs/insight/traceparent.ts';
 import type { Tracing } from '#libs/insight/tracing.ts';
 import type { Log } from '#libs/log/log.ts';
+import { randomBytes } from '#libs/sealing/random-bytes.ts';
 
 /** What is known of a request once it has been answered. */
 export interface AnsweredRequest {
@@ -52,7 +52,7 @@ function requestIdOf(ctx: Context, here: string | null): string {
   const given = ctx.get('x-request-id');
   if (/^[\w.:=+/-]{1,128}$/.test(given)) return given;
   const trace = parseTraceparent(here ?? ctx.get('traceparent'));
-  return trace?.traceId ?? randomUUID().replaceAll('-', '');
+  return trace?.traceId ?? randomBytes(16).toString('hex');
 }
 
 /** The pattern of the route that answered. */

@@ -49,28 +49,18 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
     const jobId = randomBytes(16).toString('hex');
     const fingerprint = fingerprintOf(order);
     const idem = request.idempotencyKey === null ? '' : idempotencyKeyOf(request, request.idempotencyKey);
-    const items = mediaOf(order).flatMap((_, index) => [
-      [`item:${index}`, JSON.stringify(newItem)],
-      [`item:${index}:step`, 'new'],
-    ]);
-    const fields: Record<string, string> = {
-      v: String(recordVersion),
-      id: jobId,
-      account: accountId,
-      username: request.username,
-      client: request.clientId,
-      state: 'accepted',
-      order: sealer.seal(JSON.stringify(order), orderContext(accountId, jobId)),
-      fingerprint,
-      idem,
-      media: String(items.length / 2),
-      ...(order.publishAt === null ? {} : { publish_at: String(order.publishAt) }),
-      ...(order.expiresAt === null ? {} : { expires_at: String(order.expiresAt) }),
-      ...Object.fromEntries(items),
-    };
+    const sealedOrder = sealer.seal(JSON.stringify(order), orderContext(accountId, jobId));
+    const media = mediaOf(order).length;
     const traceparent = here();
-    if (traceparent !== null) fields.traceparent = traceparent;
-    const look = request.idempotencyKey === null && !request.allowDuplicate;
+    const more: Record<string, string> = {};
+    if (media > 0) more.media = String(media);
+    if (order.publishAt !== null) more.publish_at = String(order.publishAt);
+    if (order.expiresAt !== null) more.expires_at = String(order.expiresAt);
+    if (traceparent !== null) more.traceparent = traceparent;
+    for (let index = 0; index < media; index++) {
+      more[`item:${index}`] = JSON.stringify(newItem);
+      more[`item:${index}:step`] = 'new';
+    }
     const [outcome, value, openJobs, acceptedAt, sequence] = (await acceptScript(
       [
         recordKey(jobId),
@@ -81,20 +71,22 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
         openOfKey(accountId),
       ],
       [
-        jobId,
-        fingerprint,
-        look ? 1 : 0,
+        ...[jobId, accountId, request.username, request.clientId, recordVersion, sealedOrder, fingerprint],
+        request.idempotencyKey === null && !request.allowDuplicate ? 1 : 0,
         recentMs,
         request.maxOpenJobs,
-        items.length === 0 && order.publishAt === null ? 1 : 0,
-        accountId,
-        ...Object.entries(fields).flat(),
+        media === 0 && order.publishAt === null ? 1 : 0,
+        ...Object.entries(more).flat(),
       ],
     )) as [string, string, number, number | string, string];
     switch (outcome) {
       case 'new': {
         const at = String(acceptedAt);
-        const job = parseJob({ ...fields, accepted_at: at, updated_at: at, sequence });
+        const job = parseJob({
+          ...{ v: String(recordVersion), id: jobId, account: accountId, username: request.username },
+          ...{ client: request.clientId, state: 'accepted', order: sealedOrder, fingerprint, ...more },
+          ...{ accepted_at: at, updated_at: at, sequence },
+        });
         onAccepted(job, order);
         return { kind: 'accepted', jobId: value, job, openJobs };
       }

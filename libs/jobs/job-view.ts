@@ -202,6 +202,7 @@ const toIso = (epochMs: number): string => new Date(epochMs).toISOString();
 
 /** Its beginning and an ellipsis, where it is longer than this. */
 function cut(text: string, mostBytes: number, mostCharacters = mostBytes): string {
+  if (text.length <= Math.min(mostCharacters, mostBytes / mostBytesPerUnit)) return text;
   if (text.length <= mostCharacters && jsonBytes(text) <= mostBytes) return text;
   let bytes = 0;
   let characters = 0;
@@ -215,5 +216,8 @@ function cut(text: string, mostBytes: number, mostCharacters = mostBytes): strin
   }
   return text;
 }
+
+/** As `\u0000`, which is the longest that JSON makes of a UTF-16 code unit. */
+const mostBytesPerUnit = 6;
 
 const jsonBytes = (text: string): number => Buffer.byteLength(JSON.stringify(text)) - 2;

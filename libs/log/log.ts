@@ -27,12 +27,13 @@ export function createLog(name: string, level: string): Log {
     base: { name },
     formatters: {
       level: (label: string) => ({ level: label }),
-      log: (fields: Fields) =>
-        Object.fromEntries(
-          Object.entries(fields)
-            .filter(([field, value]) => allowedFields.has(field) && value !== undefined)
-            .map(([field, value]) => [field, field === 'err' ? describeError(value) : value]),
-        ),
+      log: (fields: Fields) => {
+        const allowed: Fields = {};
+        for (const [field, value] of Object.entries(fields))
+          if (allowedFields.has(field) && value !== undefined)
+            allowed[field] = field === 'err' ? describeError(value) : value;
+        return allowed;
+      },
     },
     // Errors are described above; pino's own way would call each of them Object.
     serializers: { err: (described: unknown) => described },

@@ -1,10 +1,11 @@
 -- Accepts a job: claims its idempotency key and its content, writes the record and lists it as open, all or none.
 -- KEYS: record, idempotency key ('' without one), recent content, open jobs, jobs of the account, open jobs of the account
--- ARGV: job id, fingerprint, 1 to look for recent content, its window in ms, most open jobs, 1 when nothing has to be
---   prepared or waited for, account id, then the record's fields, each name before its value
+-- ARGV: job id, account id, username, client id, version of the record, order (sealed), its fingerprint, 1 to look for
+--   recent content, its window in ms, most open jobs, 1 when nothing has to be prepared or waited for, then further
+--   fields of the record, each name before its value
 -- Answers {outcome, job id | count}: replay, reused, recent, too_many; or
 -- {'new', job id, open jobs of the account, accepted_at, sequence}.
-local id, fingerprint = ARGV[1], ARGV[2]
+local id, account, fingerprint = ARGV[1], ARGV[2], ARGV[7]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -19,30 +20,38 @@ if KEYS[2] ~= '' then
     return {'reused', known[1]}
   end
 end
-if ARGV[3] == '1' then
+if ARGV[8] == '1' then
   local known = redis.call('GET', KEYS[3])
   local state = known and redis.call('HGET', 'job:' .. known, 'state')
   -- What failed or was canceled is not on X: asking again is a new wish, not a repetition.
   if state and state ~= 'failed' and state ~= 'canceled' then return {'recent', known} end
 end
 local open = redis.call('SCARD', KEYS[6])
-if open >= tonumber(ARGV[5]) then return {'too_many', tostring(open)} end
+if open >= tonumber(ARGV[10]) then return {'too_many', tostring(open)} end
 
 -- Microseconds tell jobs of one millisecond apart: the order of acceptance, and the cursor of the list.
 local sequence = string.format('%.0f', time[1] * 1000000 + time[2])
-redis.call('HSET', KEYS[1], 'accepted_at', now, 'updated_at', now, 'sequence', sequence, unpack(ARGV, 8))
+redis.call('HSET', KEYS[1], 'v', ARGV[5], 'id', id, 'account', account, 'username', ARGV[3], 'client', ARGV[4],
+  'state', 'accepted', 'order', ARGV[6], 'fingerprint', fingerprint, 'idem', KEYS[2],
+  'accepted_at', now, 'updated_at', now, 'sequence', sequence, unpack(ARGV, 12))
 if KEYS[2] ~= '' then redis.call('HSET', KEYS[2], 'job', id, 'fingerprint', fingerprint) end
-redis.call('SET', KEYS[3], id, 'PX', ARGV[4])
+redis.call('SET', KEYS[3], id, 'PX', ARGV[9])
 -- The accepting process wakes a worker itself; the sweeper looks soon in case it dies before that.
 redis.call('ZADD', KEYS[4], now + 8000, id)
 redis.call('ZADD', KEYS[5], sequence, id)
 redis.call('SADD', KEYS[6], id)
 redis.call('HINCRBY', 'count:jobs_accepted', '', 1)
 -- With nothing to prepare it could be sent at once: from here on it has its place among the account's posts.
-if ARGV[6] == '1' then redis.call('ZADD', 'lane:' .. ARGV[7], sequence, id) end
--- The list outlives the records: forget its oldest entry if its record has expired, and one at random, because the oldest
--- may be that of a post that is scheduled for next year.
-for _, old in ipairs({redis.call('ZRANGE', KEYS[5], 0, 0)[1], redis.call('ZRANDMEMBER', KEYS[5])}) do
-  if redis.call('EXISTS', 'job:' .. old) == 0 then redis.call('ZREM', KEYS[5], old) end
+if ARGV[11] == '1' then redis.call('ZADD', 'lane:' .. account, sequence, id) end
+-- The list outlives the records: one post in eight takes out the oldest entries whose records have expired, and some at
+-- random, because the oldest may be that of a post that is scheduled for next year.
+if redis.call('ZCARD', KEYS[5]) % 8 == 0 then
+  for _, old in ipairs(redis.call('ZRANGE', KEYS[5], 0, 15)) do
+    if redis.call('EXISTS', 'job:' .. old) == 1 then break end
+    redis.call('ZREM', KEYS[5], old)
+  end
+  for _, old in ipairs(redis.call('ZRANDMEMBER', KEYS[5], 16)) do
+    if redis.call('EXISTS', 'job:' .. old) == 0 then redis.call('ZREM', KEYS[5], old) end
+  end
 end
 return {'new', id, open + 1, now, sequence}
