@@ -391,7 +391,7 @@ describe('callers', () => {
       for (let count = 0; count < 5; count++) {
         const at = performance.now();
         expect((await session.request('GET', '/me')).status).toBe(200);
-        expect(performance.now() - at).toBeLessThan(1000);
+        expect(performance.now() - at).toBeLessThan(5000);
       }
       // Those whose headers never end are let go after ten seconds.
       await Promise.all(slow.filter((_, index) => index % 2 === 0).map(({ ended }) => ended));
