@@ -3,7 +3,7 @@ import { checkOrder, longestText } from '#libs/jobs/check-order.ts';
 import { estimateCost } from '#libs/jobs/cost.ts';
 import type { Job } from '#libs/jobs/job.ts';
 import type { JobStore } from '#libs/jobs/job-store.ts';
-import { mediaOf, type Order, type PostOrder } from '#libs/jobs/order.ts';
+import { isReadyAtOnce, mediaOf, type Order, type PostOrder } from '#libs/jobs/order.ts';
 import type { Spend } from '#libs/jobs/spend.ts';
 import type { UploadStore } from '#libs/jobs/upload-store.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
@@ -61,6 +61,7 @@ export async function acceptPost(
     return { jobId: known, job: null, replayed: key !== null, duplicateOfRecent: key === null, waitSeconds };
   }
   await deps.ensureDurable();
+  const isReady = isReadyAtOnce(order);
   const outcome = await deps.jobs.accept({
     accountId: caller.accountId,
     username: account.username,
@@ -69,6 +70,9 @@ export async function acceptPost(
     idempotencyKey: key,
     allowDuplicate: request.allowDuplicate,
     maxOpenJobs: deps.maxOpenJobs,
+    // Along with the post itself, because each write costs Redis a sync of its disk. Should it turn out to be none,
+    // a worker finds no such job.
+    onSent: isReady ? (jobId, openJobs) => void wake(deps, jobId, order, openJobs) : undefined,
   });
   switch (outcome.kind) {
     case 'key_reused':
@@ -80,7 +84,7 @@ export async function acceptPost(
       throw tooManyOpen(outcome.openJobs);
     case 'accepted':
       // Not waited for: the post is safe, and its answer is made meanwhile.
-      void wake(deps, outcome.jobId, order, outcome.openJobs);
+      if (!isReady) void wake(deps, outcome.jobId, order, outcome.openJobs);
   }
   return {
     jobId: outcome.jobId,

@@ -6,7 +6,7 @@ import { type Job, newItem, recordVersion } from './job.ts';
 import { listKey, openKey, openOfKey, orderContext, recordKey } from './job-keys.ts';
 import { parseJob } from './job-record.ts';
 import { jobScript } from './job-script.ts';
-import { fingerprintOf, mediaOf, type Order } from './order.ts';
+import { fingerprintOf, isReadyAtOnce, mediaOf, type Order } from './order.ts';
 
 const recentMs = 10 * 60 * 1000;
 const recentKey = (accountId: string, fingerprint: string) => `recent:${accountId}:${fingerprint}`;
@@ -25,7 +25,16 @@ export interface AcceptRequest {
   readonly idempotencyKey: string | null;
   readonly allowDuplicate: boolean;
   readonly maxOpenJobs: number;
+  /**
+   * Called once the post is on its way to Redis: what this sends over the same connection arrives right behind it, in
+   * the same write. Hears the id that the post has if it is accepted, and how many open jobs the account had lately.
+   */
+  readonly onSent?: ((jobId: string, openJobs: number) => void) | undefined;
 }
+
+/** How long a count of open jobs says something about whether its account is posting a lot. */
+const latelyMs = 60_000;
+const mostCounts = 1000;
 
 function idempotencyKeyOf(request: Pick<AcceptRequest, 'accountId' | 'clientId'>, key: string): string {
   return `idem:${request.accountId}:${request.clientId}:${hash('sha256', key, 'base64url')}`;
@@ -42,7 +51,19 @@ interface AcceptorOptions {
 
 /** The way of a post into the store: once for each wish, however often it is told. */
 export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOptions) {
-  const acceptScript = jobScript(redis, 'accept');
+  const acceptScript = jobScript(redis, 'accept', { known: true });
+  const counts = new Map<string, { readonly openJobs: number; readonly at: number }>();
+
+  /** As Redis told after the account's last post, if that is not long ago. */
+  function openJobsLately(accountId: string): number {
+    const known = counts.get(accountId);
+    return known && performance.now() - known.at < latelyMs ? known.openJobs : 0;
+  }
+
+  function noteOpenJobs(accountId: string, openJobs: number): void {
+    if (counts.size >= mostCounts) counts.clear();
+    counts.set(accountId, { openJobs, at: performance.now() });
+  }
 
   async function accept(request: AcceptRequest): Promise<AcceptOutcome> {
     const { accountId, order } = request;
@@ -61,7 +82,7 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
       more[`item:${index}`] = JSON.stringify(newItem);
       more[`item:${index}:step`] = 'new';
     }
-    const [outcome, value, openJobs, acceptedAt, sequence] = (await acceptScript(
+    const accepting = acceptScript(
       [
         recordKey(jobId),
         idem,
@@ -75,10 +96,13 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
         request.idempotencyKey === null && !request.allowDuplicate ? 1 : 0,
         recentMs,
         request.maxOpenJobs,
-        media === 0 && order.publishAt === null ? 1 : 0,
+        isReadyAtOnce(order) ? 1 : 0,
         ...Object.entries(more).flat(),
       ],
-    )) as [string, string, number, number | string, string];
+    );
+    request.onSent?.(jobId, openJobsLately(accountId));
+    const answer = (await accepting) as [string, string, number, number | string, string];
+    const [outcome, value, openJobs, acceptedAt, sequence] = answer;
     switch (outcome) {
       case 'new': {
         const at = String(acceptedAt);
@@ -88,6 +112,7 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
           ...{ accepted_at: at, updated_at: at, sequence },
         });
         onAccepted(job, order);
+        noteOpenJobs(accountId, openJobs);
         return { kind: 'accepted', jobId: value, job, openJobs };
       }
       case 'replay':

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
+import { connectRedis } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { useOwnRedis } from '../../test/own-redis.ts';
 import type { AcceptOutcome, AcceptRequest } from './accept-job.ts';
@@ -22,20 +24,21 @@ const orderOf = (text: string): Order => ({
   expiresAt: null,
 });
 
-const { redis } = await useOwnRedis();
+const { redis, url } = await useOwnRedis();
 
-const store = () => createJobStore({ redis, sealer });
-const accept = (given: Partial<AcceptRequest> = {}): Promise<AcceptOutcome> =>
-  store().accept({
-    accountId: '7',
-    username: 'ada',
-    clientId: 'c',
-    order: orderOf('Hello'),
-    idempotencyKey: null,
-    allowDuplicate: false,
-    maxOpenJobs: 50,
-    ...given,
-  });
+const jobs = createJobStore({ redis, sealer });
+const store = () => jobs;
+const request = (given: Partial<AcceptRequest> = {}): AcceptRequest => ({
+  accountId: '7',
+  username: 'ada',
+  clientId: 'c',
+  order: orderOf('Hello'),
+  idempotencyKey: null,
+  allowDuplicate: false,
+  maxOpenJobs: 50,
+  ...given,
+});
+const accept = (given: Partial<AcceptRequest> = {}): Promise<AcceptOutcome> => store().accept(request(given));
 async function acceptJob(given: Partial<AcceptRequest> = {}): Promise<string> {
   const outcome = await accept({ allowDuplicate: true, ...given });
   if (outcome.kind !== 'accepted') throw new Error(outcome.kind);
@@ -98,6 +101,33 @@ describe('accepting', () => {
     });
     await store().move(first, 'cancel');
     expect(await accept({ maxOpenJobs: 1, order: orderOf('Second') })).toMatchObject({ kind: 'accepted' });
+  });
+
+  it('what is sent along with a post finds it there, also at a Redis that has lost its scripts', async () => {
+    await using own = await connectRedis(url, 'wait');
+    const jobs = createJobStore({ redis: own, sealer });
+    const stateSeenBehind = async (text: string) => {
+      const seen = Promise.withResolvers<string | null>();
+      const onSent = (jobId: string) =>
+        void own.hget(`job:${jobId}`, 'state').then(seen.resolve, seen.reject);
+      const outcome = await jobs.accept({ ...request(), order: orderOf(text), onSent });
+      expect(outcome.kind).toBe('accepted');
+      return await seen.promise;
+    };
+    expect(await stateSeenBehind('The first')).toBe('accepted');
+    await redis.script('FLUSH');
+    const isBack = once(own, 'ready');
+    own.disconnect(true);
+    await isBack;
+    expect(await stateSeenBehind('After a restart')).toBe('accepted');
+  });
+
+  it('what is sent along with a post hears how many open jobs its account had at its last post', async () => {
+    const heard: number[] = [];
+    const onSent = (_: string, openJobs: number) => heard.push(openJobs);
+    for (const text of ['One', 'Two', 'Three'])
+      await accept({ accountId: 'another', order: orderOf(text), onSent });
+    expect(heard).toEqual([0, 1, 2]);
   });
 
   it('what was canceled may be asked for again at once', async () => {

@@ -40,6 +40,11 @@ export function mediaOf(order: Order): { source: MediaSource; post: number; altT
   );
 }
 
+/** Whether nothing has to be prepared or waited for before it is sent. */
+export function isReadyAtOnce({ posts, publishAt }: Order): boolean {
+  return publishAt === null && posts.every(({ media }) => media.length === 0);
+}
+
 /**
  * SHA-256 (base64url) over what the order means: two requests with the same fingerprint ask for the same post.
  * A conversation file counts by its id, because its link differs in every call. Names stand in alphabetical order.
