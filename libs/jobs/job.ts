@@ -116,7 +116,8 @@ export interface Observation {
   readonly absentReads: number;
   /** Reads that X refused or did not answer, in a row. */
   readonly refusedReads: number;
-  /** When the last of them began. */
+  /** When the first and the last of them began. A record of an earlier version does not tell the first. */
+  readonly refusedSince?: number | null;
   readonly refusedAt: number | null;
   /** X refused the post as a duplicate: one good look tells whether the other one is ours. */
   readonly duplicate: boolean;

@@ -70,6 +70,23 @@ describe('finding out whether X has the post', () => {
     expect(now - intentAt).toBeLessThan(17 * minute);
   });
 
+  it('gives X this quarter of an hour also where nobody could look for hours', () => {
+    const begun = intentAt + 180 * minute;
+    const about = { intentAt, confirmAfterMs: minute };
+    const seen = withRefusedRead(noObservation, begun);
+    expect(planConfirm({ ...about, now: begun + minute }, seen).kind).toBe('read_at');
+    const still = withRefusedRead(seen, begun + 14 * minute);
+    expect(planConfirm({ ...about, now: begun + 15 * minute }, still).kind).toBe('read_at');
+    expect(planConfirm({ ...about, now: begun + 15 * minute + 1 }, still).kind).toBe('give_up');
+  });
+
+  it('counts refused reads anew after a good one', () => {
+    const once = withAbsentRead(withRefusedRead(noObservation, intentAt + 2000), intentAt + minute);
+    const seen = withRefusedRead(once, intentAt + 20 * minute);
+    const about = { intentAt, confirmAfterMs: minute, now: intentAt + 21 * minute };
+    expect(planConfirm(about, seen).kind).toBe('read_at');
+  });
+
   it('needs a single good read where X says that it has the text already', () => {
     const seen = { ...noObservation, duplicate: true };
     const about = { intentAt, confirmAfterMs: minute, now: intentAt + 10 };

@@ -16,6 +16,7 @@ export const noObservation: Observation = {
   lastAbsentAt: null,
   absentReads: 0,
   refusedReads: 0,
+  refusedSince: null,
   refusedAt: null,
   duplicate: false,
 };
@@ -23,7 +24,7 @@ export const noObservation: Observation = {
 /**
  * When to read next, or what the reads so far prove. At +2 s and +15 s only a find counts; absent needs two good
  * reads at least 30 s apart, the last not before `confirmAfterMs` after the intent. Reads that X refuses are repeated
- * for 15 minutes. A shorter `confirmAfterMs` shortens all of this alike. Times are epoch ms.
+ * for 15 minutes, however long ago the intent was: nobody may have looked before. A shorter `confirmAfterMs` shortens all of this alike. Times are epoch ms.
  */
 export function planConfirm(
   { intentAt, confirmAfterMs, now }: { intentAt: number; confirmAfterMs: number; now: number },
@@ -40,7 +41,7 @@ export function planConfirm(
   }
   if (seen.refusedReads > 0) {
     const unit = Math.min(usualMs, confirmAfterMs);
-    if (now - intentAt > 15 * unit) return { kind: 'give_up' };
+    if (now - (seen.refusedSince ?? intentAt) > 15 * unit) return { kind: 'give_up' };
     return {
       kind: 'read_at',
       at: (seen.refusedAt ?? now) + Math.min(unit, (unit / 12) * 2 ** (seen.refusedReads - 1)),
@@ -65,13 +66,15 @@ export function withAbsentRead(seen: Observation, now: number): Observation {
     lastAbsentAt: now,
     absentReads: seen.absentReads + 1,
     refusedReads: 0,
+    refusedSince: null,
     refusedAt: null,
   };
 }
 
 /** Counts a read that X refused or left unanswered. `now`: when it began. */
 export function withRefusedRead(seen: Observation, now: number): Observation {
-  return { ...seen, refusedReads: seen.refusedReads + 1, refusedAt: now };
+  const refusedSince = seen.refusedReads === 0 ? now : (seen.refusedSince ?? null);
+  return { ...seen, refusedReads: seen.refusedReads + 1, refusedSince, refusedAt: now };
 }
 
 /** The most attempts on one post that may each have created it. */

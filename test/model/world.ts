@@ -80,17 +80,11 @@ function olderRecord(record: Fields, ticks: number): Fields {
   // The send deadline is shorter than a tick.
   delete aged.deadline_at;
   if (aged.observation) {
-    const seen: Record<'firstAbsentAt' | 'lastAbsentAt' | 'refusedAt', number | null> = JSON.parse(
-      aged.observation,
-    );
+    const names = ['firstAbsentAt', 'lastAbsentAt', 'refusedSince', 'refusedAt'] as const;
+    const seen: Record<(typeof names)[number], number | null> = JSON.parse(aged.observation);
     const shift = (at: number | null) => (at === null ? null : older(at, ticks));
-    const observation = {
-      ...seen,
-      firstAbsentAt: shift(seen.firstAbsentAt),
-      lastAbsentAt: shift(seen.lastAbsentAt),
-      refusedAt: shift(seen.refusedAt),
-    };
-    aged.observation = JSON.stringify(observation);
+    const shifted = Object.fromEntries(names.map((name) => [name, shift(seen[name])]));
+    aged.observation = JSON.stringify({ ...seen, ...shifted });
   }
   return aged;
 }
