@@ -134,6 +134,32 @@ describe('DELETE /me', () => {
     expect((await jobs.find(late))?.state).toBe('failed');
   });
 
+  it('accepts nothing more for the account, not even what was let in just before: it would go out after a new sign-in', async () => {
+    const session = await system.connect();
+    await using relay = await startRedisRelay(system.redis.port);
+    const { PUBLIC_URL = publicUrl() } = system.environment;
+    const config = loadConfig({ ...system.environment, REDIS_URL: relay.url, PUBLIC_URL }, 'api');
+    await using other = await startApi(config, system.log);
+    let gone = 0;
+    const accepting = relay.once({
+      command: `recent:${session.account.id}:`,
+      at: 'request',
+      act: async () => {
+        gone = (await session.request('DELETE', '/me')).status;
+      },
+    });
+    const late = fetch(`${other.url}/postTweet`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${session.accessToken}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ text: 'Just in time for tomorrow', publish_at: tomorrow() }),
+    });
+    const [answer] = await Promise.all([late, accepting]);
+    expect(gone).toBe(200);
+    // A machine that is busy meanwhile may not wait for Redis so long.
+    expect(['reconnect_needed', 'unavailable']).toContain(((await answer.json()) as Problem).code);
+    expect(await vault.redis.smembers(`open:${session.account.id}`)).toEqual([]);
+  });
+
   it('forgets the account also when X does not take the revocation', async () => {
     const session = await system.connect();
     system.simulator.faults.next('POST /2/oauth2/revoke', answer(503));

@@ -1,4 +1,5 @@
 import type { Account, AccountStore } from '#libs/accounts/account-store.ts';
+import { accountKey } from '#libs/accounts/token-store.ts';
 import { checkOrder, longestText } from '#libs/jobs/check-order.ts';
 import { estimateCost } from '#libs/jobs/cost.ts';
 import type { Job } from '#libs/jobs/job.ts';
@@ -70,6 +71,7 @@ export async function acceptPost(
     idempotencyKey: key,
     allowDuplicate: request.allowDuplicate,
     maxOpenJobs: deps.maxOpenJobs,
+    onlyWith: accountKey(caller.accountId),
     // Along with the post itself, because each write costs Redis a sync of its disk. Should it turn out to be none,
     // a worker finds no such job.
     onSent: isReady ? (jobId, openJobs) => void wake(deps, jobId, order, openJobs) : undefined,
@@ -82,6 +84,8 @@ export async function acceptPost(
       );
     case 'too_many':
       throw tooManyOpen(outcome.openJobs);
+    case 'gone':
+      throw notConnected();
     case 'accepted':
       // Not waited for: the post is safe, and its answer is made meanwhile.
       if (!isReady) void wake(deps, outcome.jobId, order, outcome.openJobs);
@@ -131,11 +135,14 @@ export async function connectedAccount(
 ): Promise<Account> {
   const account = caller.account === undefined ? await accounts.find(caller.accountId) : caller.account;
   if (account?.state === 'connected') return account;
-  throw new ProblemError(
+  throw notConnected();
+}
+
+const notConnected = () =>
+  new ProblemError(
     'reconnect_needed',
     'X no longer accepts the sign-in of this account. Sign in again, then post again.',
   );
-}
 
 /** The longest text of the account, as X counts it. */
 export function maxWeightedLengthOf(account: Account): number {

@@ -14,7 +14,8 @@ const recentKey = (accountId: string, fingerprint: string) => `recent:${accountI
 export type AcceptOutcome =
   | { readonly kind: 'accepted'; readonly jobId: string; readonly job: Job; readonly openJobs: number }
   | { readonly kind: 'replayed' | 'recent' | 'key_reused'; readonly jobId: string }
-  | { readonly kind: 'too_many'; readonly openJobs: number };
+  | { readonly kind: 'too_many'; readonly openJobs: number }
+  | { readonly kind: 'gone' };
 
 export interface AcceptRequest {
   readonly accountId: string;
@@ -25,6 +26,8 @@ export interface AcceptRequest {
   readonly idempotencyKey: string | null;
   readonly allowDuplicate: boolean;
   readonly maxOpenJobs: number;
+  /** A key without which nothing is accepted (any more): that of the account, which may be disconnected this very moment. */
+  readonly onlyWith?: string;
   /**
    * Called once the post is on its way to Redis: what this sends over the same connection arrives right behind it, in
    * the same write. Hears the id that the post has if it is accepted, and how many open jobs the account had lately.
@@ -90,6 +93,7 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
         openKey,
         listKey(accountId),
         openOfKey(accountId),
+        request.onlyWith ?? '',
       ],
       [
         ...[jobId, accountId, request.username, request.clientId, recordVersion, sealedOrder, fingerprint],
@@ -121,6 +125,8 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
         return { kind: 'recent', jobId: value };
       case 'reused':
         return { kind: 'key_reused', jobId: value };
+      case 'gone':
+        return { kind: 'gone' };
       default:
         return { kind: 'too_many', openJobs: Number(value) };
     }

@@ -1,9 +1,10 @@
 -- Accepts a job: claims its idempotency key and its content, writes the record and lists it as open, all or none.
--- KEYS: record, idempotency key ('' without one), recent content, open jobs, jobs of the account, open jobs of the account
+-- KEYS: record, idempotency key ('' without one), recent content, open jobs, jobs of the account, open jobs of the account,
+--   a key that has to be there ('': none)
 -- ARGV: job id, account id, username, client id, version of the record, order (sealed), its fingerprint, 1 to look for
 --   recent content, its window in ms, most open jobs, 1 when nothing has to be prepared or waited for, then further
 --   fields of the record, each name before its value
--- Answers {outcome, job id | count}: replay, reused, recent, too_many; or
+-- Answers {outcome, job id | count}: replay, reused, recent, gone, too_many; or
 -- {'new', job id, open jobs of the account, accepted_at, sequence}.
 local id, account, fingerprint = ARGV[1], ARGV[2], ARGV[7]
 local time = redis.call('TIME')
@@ -26,6 +27,8 @@ if ARGV[8] == '1' then
   -- What failed or was canceled is not on X: asking again is a new wish, not a repetition.
   if state and state ~= 'failed' and state ~= 'canceled' then return {'recent', known} end
 end
+-- Whoever disconnects the account cancels its open jobs after that: what came in later would outlive them.
+if KEYS[7] ~= '' and redis.call('EXISTS', KEYS[7]) == 0 then return {'gone', ''} end
 local open = redis.call('SCARD', KEYS[6])
 if open >= tonumber(ARGV[10]) then return {'too_many', tostring(open)} end
 
