@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { actThenDrop, answer, dropWithoutActing } from '#apps/x-simulator/fault.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
+import { eventually } from '../../test/eventually.ts';
 import { grantsOf } from './grants-of.ts';
 import { openVault, startRig } from './vault-rig.ts';
 
@@ -364,6 +366,50 @@ test('a process that was running all along finds the pair of a killed one on the
   await releaseLock();
   expect(rig.worksAtX(await opened.vault.accessToken(rig.accountId))).toBe(true);
   expect(rig.presented()).toEqual([refreshToken]);
+});
+
+test('a pair that lies on the disk of another machine, until Redis is back for it, is waited for: nothing is presented again', async () => {
+  const { refreshToken } = await rig.connect();
+  rig.skip(expired);
+  const redisIsBack = Promise.withResolvers<void>();
+  const spooled = Promise.withResolvers<void>();
+  const elsewhere = { ...rig.settings(), spoolDir: join(rig.spoolDir, 'elsewhere') };
+  await using other = await openVault(elsewhere, ({ accounts }) => ({
+    accounts: {
+      ...accounts,
+      tokens: {
+        ...accounts.tokens,
+        async rotate(rotation) {
+          spooled.resolve();
+          await redisIsBack.promise;
+          return await accounts.tokens.rotate(rotation);
+        },
+      },
+    },
+  }));
+  const asked = other.vault.accessToken(rig.accountId);
+  await spooled.promise;
+  await releaseLock();
+  await using here = await open(() => ({ othersStoreWithinMs: 60_000 }));
+  const waiting = here.vault.accessToken(rig.accountId);
+  await eventually(async () => expect(await here.redis.exists(`lock:refresh:${rig.accountId}`)).toBe(1));
+  redisIsBack.resolve();
+  expect(await waiting).toBe(await asked);
+  expect(rig.presented()).toEqual([refreshToken]);
+});
+
+test('one that answers nothing on any disk is presented again in the end', async () => {
+  const { refreshToken } = await rig.connect();
+  rig.skip(expired);
+  rig.simulator.faults.next(token, dropWithoutActing());
+  await using other = await open(({ oauth }) => ({
+    oauth: { ...oauth, refresh: (value) => oauth.refresh(value).finally(() => other.redis.disconnect()) },
+  }));
+  await failure(other.vault.accessToken(rig.accountId));
+  await releaseLock();
+  await using here = await open();
+  expect(rig.worksAtX(await here.vault.accessToken(rig.accountId))).toBe(true);
+  expect(rig.presented()).toEqual([refreshToken, refreshToken]);
 });
 
 /** As if the lock's minute of a killed process had passed. */

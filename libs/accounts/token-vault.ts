@@ -32,6 +32,13 @@ export interface TokenVaultDeps {
   readonly spool: Spool;
   readonly redis: Redis;
   readonly now?: (() => number) | undefined;
+  /** How long processes on other disks get to store what lies there, before a token is presented again. */
+  readonly othersStoreWithinMs?: number | undefined;
+}
+
+/** What a renewal goes by: besides the above, which presentation of this process has brought no pair, for each account. */
+interface Renewing extends TokenVaultDeps {
+  readonly unanswered: Map<string, string>;
 }
 
 const defaultMinValidMs = 10 * 60_000;
@@ -39,9 +46,12 @@ const defaultMinValidMs = 10 * 60_000;
 const sendWithinMs = 5000;
 /** A refresh takes 35 s at most; whoever holds the lock longer has died. */
 const waitForOtherMs = 75_000;
+/** They try every ten seconds, and as soon as Redis is back: see `keepReplaying`. */
+const usualOthersStoreMs = 12_000;
 
 /** Opens the vault. Disposing of it waits for refreshes that are going on. */
-export function createTokenVault(deps: TokenVaultDeps): TokenVault {
+export function createTokenVault(options: TokenVaultDeps): TokenVault {
+  const deps: Renewing = { ...options, unanswered: new Map() };
   const { accounts, now = Date.now } = deps;
   const { tokens } = accounts;
   const renewals = new Map<string, Promise<void>>();
@@ -82,13 +92,8 @@ export function createTokenVault(deps: TokenVaultDeps): TokenVault {
 }
 
 /** Resolves when somebody, maybe we, has moved the record on from the version that was not good enough. */
-async function renew(
-  deps: TokenVaultDeps,
-  accountId: string,
-  need: TokenNeed,
-  version: number,
-): Promise<void> {
-  const { accounts, redis, now = Date.now } = deps;
+async function renew(deps: Renewing, accountId: string, need: TokenNeed, version: number): Promise<void> {
+  const { accounts, redis, now = Date.now, othersStoreWithinMs = usualOthersStoreMs } = deps;
   const read = async () => {
     const record = await accounts.tokens.read(accountId);
     return record?.version === version && nextStep(record, need, now()) === 'ask' ? record : null;
@@ -103,10 +108,20 @@ async function renew(
     lock = await takeRefreshLock(redis, accountId);
   }
   try {
-    const record = await read();
-    if (!record) return;
+    let record = await read();
     // What X gave to a process that died may lie on this disk: then there is no need to ask again.
-    if (record.attempt && (await replayRotations(deps, accountId)) > 0) return;
+    if (record?.attempt && (await replayRotations(deps, accountId)) > 0) return;
+    // Or on that of another machine, which stores it within moments now that there is a Redis.
+    const until = performance.now() + othersStoreWithinMs;
+    while (
+      record?.attempt &&
+      record.attempt.id !== deps.unanswered.get(accountId) &&
+      performance.now() < until
+    ) {
+      await sleep(Math.min(250, othersStoreWithinMs / 4));
+      record = await read();
+    }
+    if (!record) return;
     await present(deps, accountId, record, lock);
   } finally {
     await lock.release();
@@ -115,15 +130,16 @@ async function renew(
 
 /** Presents the refresh token once, between a durable marker and a durable answer. */
 async function present(
-  deps: TokenVaultDeps,
+  deps: Renewing,
   accountId: string,
   record: TokenRecord,
   lock: RefreshLock,
 ): Promise<void> {
-  const { accounts, oauth } = deps;
+  const { accounts, oauth, unanswered } = deps;
   const { version, refreshToken } = record;
   if (refreshToken === null) return;
   const attemptId = randomUUID();
+  unanswered.set(accountId, attemptId);
   const markedAt = performance.now();
   if (!(await accounts.tokens.mark(accountId, record, attemptId, lock))) return;
   if (performance.now() - markedAt > sendWithinMs) {
@@ -133,6 +149,7 @@ async function present(
   try {
     // No signal: a refresh token works once, and a lost answer may lose the account.
     const tokenSet = await oauth.refresh(refreshToken);
+    unanswered.delete(accountId);
     await keepRotation(deps, { accountId, version, attemptId, digest: digestOf(refreshToken), tokenSet });
   } catch (error) {
     const verdict = judgeFailure(error);

@@ -41,7 +41,7 @@ export async function openVault(
     now,
   });
   const accounts = createAccountStore({ redis, sealer, now });
-  const deps: TokenVaultDeps = { accounts, oauth, spool, redis, now };
+  const deps: TokenVaultDeps = { accounts, oauth, spool, redis, now, othersStoreWithinMs: 500 };
   const vault = createTokenVault({ ...deps, ...change(deps) });
   return {
     ...deps,
