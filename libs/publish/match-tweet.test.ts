@@ -84,6 +84,26 @@ describe('a post on X is ours', () => {
     expect(isOurs(tweet({ quoteOf: '5' }), expected({ quoteOf: '6' }))).toBe(false);
   });
 
+  it('although X takes a link to another post in its text for a quote', () => {
+    const link = { url: 'https://t.co/q', expandedUrl: 'https://x.com/ben/status/77' };
+    const shown = tweet({ text: 'Read https://t.co/q', urls: [link], quoteOf: '77' });
+    expect(isOurs(shown, expected({ text: 'Read https://x.com/ben/status/77' }))).toBe(true);
+    expect(isOurs(shown, expected({ text: 'Read' }))).toBe(false);
+    expect(isOurs(shown, expected({ text: 'Read', quoteOf: '77' }))).toBe(true);
+    expect(isOurs({ ...shown, quoteOf: '7' }, expected({ text: 'Read https://x.com/ben/status/77' }))).toBe(
+      false,
+    );
+  });
+
+  it('although X puts the names of those who are answered before a reply', () => {
+    const shown = tweet({ text: '@ben @cleo Thanks @dora', replyTo: '5' });
+    expect(isOurs(shown, expected({ text: 'Thanks @dora', replyTo: '5' }))).toBe(true);
+    expect(isOurs(shown, expected({ text: '@ben Thanks @dora', replyTo: '5' }))).toBe(true);
+    expect(isOurs(shown, expected({ text: 'Thanks', replyTo: '5' }))).toBe(false);
+    const alone = tweet({ text: '@ben Thanks' });
+    expect(isOurs(alone, expected({ text: 'Thanks' }))).toBe(false);
+  });
+
   it('by media that another post of the account may carry too only with the same text', () => {
     const reused = { hasMedia: true, mediaReused: true, mediaKeys: ['3_77'] };
     const theirs = tweet({ text: 'Another text https://t.co/m', mediaKeys: ['3_77'] });

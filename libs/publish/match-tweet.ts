@@ -24,32 +24,46 @@ export function isOurs(tweet: XTweet, expected: ExpectedTweet): boolean {
     const ours = new Set(expected.mediaKeys.map(numberOf));
     const hasOurs = tweet.mediaKeys.some((key) => ours.has(numberOf(key)));
     if (hasOurs || !expected.mayHaveOtherMedia)
-      return hasOurs && (!expected.mediaReused || shownText(tweet) === normalize(expected.text ?? ''));
+      return hasOurs && (!expected.mediaReused || hasOurText(tweet, expected));
   }
   return (
     tweet.mediaKeys.length > 0 === expected.hasMedia &&
     tweet.replyTo === expected.replyTo &&
-    tweet.quoteOf === expected.quoteOf &&
-    shownText(tweet) === normalize(expected.text ?? '')
+    (tweet.quoteOf === expected.quoteOf || isQuoteByLink(tweet, expected)) &&
+    hasOurText(tweet, expected)
   );
+}
+
+/** A post whose text links to another one quotes that one too, as X shows it. */
+function isQuoteByLink({ quoteOf }: XTweet, { quoteOf: asked, text }: ExpectedTweet): boolean {
+  return asked === null && new RegExp(`/status/${quoteOf}(?!\\d)`).test(text ?? '');
+}
+
+/** Before a reply X puts the names of those who are answered, where they are not there already. */
+const leadingNames = /^(?:@\w{1,15}\s+)+/;
+
+function hasOurText(tweet: XTweet, { text, quoteOf, replyTo }: ExpectedTweet): boolean {
+  const [shown, wanted] = [shownText(tweet, quoteOf), normalize(text ?? '')];
+  if (replyTo === null) return shown === wanted;
+  return shown.replace(leadingNames, '') === wanted.replace(leadingNames, '');
 }
 
 const numberOf = (mediaKey: string): string => mediaKey.slice(mediaKey.indexOf('_') + 1);
 
-/** The text as it was typed: unescaped, links as they were, without the link that X appends for media or a quote. */
-function shownText(tweet: XTweet): string {
+/** The text as it was typed: unescaped, links as they were, without the link that X appends for media or the quote asked for. */
+function shownText(tweet: XTweet, quoteOf: string | null): string {
   let text = tweet.noteText ?? tweet.text;
   for (const { url, expandedUrl } of tweet.urls) {
-    const appended = isAppended(expandedUrl, tweet);
+    const appended = isAppended(expandedUrl, quoteOf);
     if (appended && text.trimEnd().endsWith(url)) text = text.trimEnd().slice(0, -url.length);
     else text = text.replaceAll(url, expandedUrl);
   }
   return normalize(text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&'));
 }
 
-function isAppended(expandedUrl: string, tweet: XTweet): boolean {
+function isAppended(expandedUrl: string, quoteOf: string | null): boolean {
   if (/\/status\/\d+\/(photo|video)\/\d+$/.test(expandedUrl)) return true;
-  return tweet.quoteOf !== null && expandedUrl.endsWith(`/status/${tweet.quoteOf}`);
+  return quoteOf !== null && expandedUrl.endsWith(`/status/${quoteOf}`);
 }
 
 /** Links lose a scheme and a closing slash: X expands `example.com` to `http://example.com`. */
