@@ -5,6 +5,7 @@ import {
   noObservation,
   planAbsent,
   planConfirm,
+  windowStart,
   withAbsentRead,
   withRefusedRead,
 } from './confirm-plan.ts';
@@ -121,6 +122,33 @@ describe('a post that is surely absent', () => {
     const duplicate = { ...job, observation: { ...noObservation, duplicate: true } };
     expect(planAbsent(duplicate, once)).toBe('duplicate');
     expect(planAbsent({ ...duplicate, openAttempts: 2 }, once)).toBe('give_up');
+  });
+});
+
+describe('what X shows can be our post', () => {
+  const week = 7 * 24 * 60 * minute;
+  const job = {
+    acceptedAt: intentAt - week,
+    publishAt: null,
+    firstIntentAt: intentAt,
+    intentAt: intentAt + 90_000,
+    observation: noObservation,
+  };
+  const duplicate = { ...noObservation, duplicate: true };
+
+  it('from a minute before the first attempt on', () => {
+    expect(windowStart(job)).toBe(intentAt - minute);
+  });
+
+  it('from its acceptance on, where X has such a post already', () => {
+    expect(windowStart({ ...job, observation: duplicate })).toBe(job.acceptedAt - minute);
+  });
+
+  it('never from before its time: that is the post of somebody else, whose claim may be forgotten', () => {
+    const scheduled = { ...job, publishAt: intentAt - 500 };
+    expect(windowStart({ ...scheduled, observation: duplicate })).toBe(intentAt - 500 - minute);
+    const looked = { ...scheduled, firstIntentAt: job.acceptedAt };
+    expect(windowStart(looked)).toBe(intentAt - 500 - minute);
   });
 });
 

@@ -77,6 +77,22 @@ export function withRefusedRead(seen: Observation, now: number): Observation {
   return { ...seen, refusedReads: seen.refusedReads + 1, refusedSince, refusedAt: now };
 }
 
+/** Clocks of X and ours may differ, and X stamps a post when it likes within the request. */
+const toleranceMs = 60_000;
+
+/**
+ * From when on a post on X can be ours, epoch ms. One refused as a duplicate may have been made by an earlier try of this
+ * job: that looks back to its acceptance, and never to before its time, when others may have posted the same.
+ */
+export function windowStart(
+  job: Pick<Job, 'observation' | 'acceptedAt' | 'firstIntentAt' | 'intentAt' | 'publishAt'>,
+): number {
+  const from = job.observation?.duplicate
+    ? job.acceptedAt
+    : (job.firstIntentAt ?? job.intentAt ?? job.acceptedAt);
+  return Math.max(from, job.publishAt ?? 0) - toleranceMs;
+}
+
 /** The most attempts on one post that may each have created it. */
 const maxAttempts = 2;
 

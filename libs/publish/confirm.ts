@@ -11,6 +11,7 @@ import {
   noObservation,
   planAbsent,
   planConfirm,
+  windowStart,
   withAbsentRead,
   withRefusedRead,
 } from './confirm-plan.ts';
@@ -20,9 +21,6 @@ import type { PublishDeps, RunResult } from './publisher.ts';
 import { recordCreated } from './record-outcome.ts';
 import { itemsOfPost } from './tweet-draft.ts';
 import { callX } from './x-call.ts';
-
-/** Clocks of X and ours may differ, and X stamps a post when it likes within the request. */
-const toleranceMs = 60_000;
 
 type Look = { readonly found: true } | { readonly found: false } | { readonly refused: true };
 
@@ -181,14 +179,6 @@ function expectedTweet(job: Job, order: Order, notBefore: number): ExpectedTweet
     quoteOf: first ? order.quoteOf : null,
     notBefore,
   };
-}
-
-/** A post refused as a duplicate may have been made by an earlier try of this job: look back to its acceptance. */
-function windowStart(job: Job): number {
-  const from = job.observation?.duplicate
-    ? job.acceptedAt
-    : (job.firstIntentAt ?? job.intentAt ?? job.acceptedAt);
-  return from - toleranceMs;
 }
 
 /** What a record gets when nobody said how its send ended. */
