@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  clockBehind,
   nextObservation,
   noObservation,
   planAbsent,
@@ -150,6 +151,14 @@ describe('what X shows can be our post', () => {
     const looked = { ...scheduled, firstIntentAt: job.acceptedAt };
     expect(windowStart(looked)).toBe(intentAt - 500 - minute);
   });
+});
+
+it('the clock of X is behind by what its answer says, unless that is little or nonsense', () => {
+  expect(clockBehind(intentAt - 180_000, intentAt)).toBe(180_000);
+  expect(clockBehind(intentAt + 180_000, intentAt)).toBe(0);
+  expect(clockBehind(intentAt - 1500, intentAt)).toBe(0);
+  expect(clockBehind(0, intentAt)).toBe(0);
+  expect(clockBehind(null, intentAt)).toBe(0);
 });
 
 it('an unconfirmed job is looked at again after 5 minutes, an hour and a day', () => {

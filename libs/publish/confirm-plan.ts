@@ -93,6 +93,18 @@ export function windowStart(
   return Math.max(from, job.publishAt ?? 0) - toleranceMs;
 }
 
+/** How long an answer takes, and that `Date` tells no more than seconds, explains less than this; no clock is wrong by more than a day. */
+const [smallestMs, largestMs] = [5000, 24 * 60 * usualMs];
+
+/**
+ * By how much X's clock, as its answer tells it, is behind ours, ms. One that is ahead needs nothing: what it makes is
+ * later than we look for.
+ */
+export function clockBehind(date: number | null, now: number): number {
+  const behindMs = date === null ? 0 : now - date;
+  return behindMs < smallestMs || behindMs > largestMs ? 0 : behindMs;
+}
+
 /** The most attempts on one post that may each have created it. */
 const maxAttempts = 2;
 

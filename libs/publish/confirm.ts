@@ -5,8 +5,9 @@ import type { MoveFacts } from '#libs/jobs/job-store.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import { UnknownKeyError } from '#libs/sealing/sealing.ts';
 import { snowflakeAt } from '#libs/x-api/snowflake.ts';
-import type { XTweet } from '#libs/x-api/x-api.ts';
+import type { XExchange, XTweet } from '#libs/x-api/x-api.ts';
 import {
+  clockBehind,
   nextObservation,
   noObservation,
   planAbsent,
@@ -142,21 +143,42 @@ async function note(
   await deps.jobs.move(job.id, 'note', facts);
 }
 
+interface Timeline {
+  readonly tweets: readonly XTweet[];
+  /** By how much X's clock is behind that of Redis, ms. */
+  readonly behindMs: number;
+}
+
+/** Reads what the account has posted since then, by X's clock. */
+async function readTimeline(deps: PublishDeps, job: Job, since: number): Promise<Timeline> {
+  const about = { jobId: job.id, accountId: job.accountId, endpoint: 'user_tweets' } as const;
+  let behindMs = 0;
+  const tweets = await callX(deps, about, (call) => {
+    const observe = (exchange: XExchange) => {
+      behindMs = clockBehind(exchange.date, deps.now());
+      call.observe?.(exchange);
+    };
+    return deps.x.recentTweets(job.accountId, { sinceId: snowflakeAt(since) }, { ...call, observe });
+  });
+  return { tweets, behindMs };
+}
+
 /** Reads the account's newest posts and claims ours if it is among them. */
 async function lookForPost(deps: PublishDeps, job: Job, order: Order): Promise<Look> {
   const since = windowStart(job);
-  let tweets: readonly XTweet[];
+  let timeline: Timeline;
   try {
-    tweets = await callX(deps, { jobId: job.id, accountId: job.accountId, endpoint: 'user_tweets' }, (call) =>
-      deps.x.recentTweets(job.accountId, { sinceId: snowflakeAt(since) }, call),
-    );
+    timeline = await readTimeline(deps, job, since);
+    // X stamped our post earlier than we take it for: what was read begins too late to show it.
+    if (timeline.behindMs > 0) timeline = await readTimeline(deps, job, since - timeline.behindMs);
   } catch (error) {
     if (error instanceof UnknownKeyError) throw error;
     deps.report({ jobId: job.id, level: 'warn', message: 'X did not show the posts of the account', error });
     return { refused: true };
   }
+  const { tweets, behindMs } = timeline;
   await deps.spend.book(job.accountId, tweets.length * deps.prices.readOwnPost).catch(() => {});
-  const expected = expectedTweet(job, order, since);
+  const expected = expectedTweet(job, order, since - behindMs);
   // Oldest first: of two posts with the same text, the first job gets the first.
   for (const tweet of tweets.filter((candidate) => isOurs(candidate, expected)).toReversed()) {
     const claimed = await recordCreated(deps, job, order, { id: tweet.id, claim: 'if_free' });

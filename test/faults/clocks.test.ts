@@ -1,8 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import { rateLimited } from '#apps/x-simulator/fault.ts';
+import { actThenAnswer, rateLimited } from '#apps/x-simulator/fault.ts';
 import { withClock } from '../other-clock.ts';
 import { ask, create, settled, startRig, until } from './rig.ts';
 import { startGate } from './tcp-gate.ts';
+
+describe.concurrent('an X whose clock is', () => {
+  it.each([
+    ['three minutes behind', -180_000],
+    ['three minutes ahead', 180_000],
+  ])('%s: a post whose answer was lost is found, and not sent again', async (_, offsetMs) => {
+    await using rig = await startRig({ workers: 1, simulator: { now: () => Date.now() + offsetMs } });
+    const session = await rig.account();
+    rig.simulator.faults.next(create, actThenAnswer(503));
+    const job = await settled(rig, await ask(session));
+    expect(job).toMatchObject({ status: 'published', tweet_id: rig.tweetsOf(session)[0]?.id });
+    expect(rig.requests(session, create)).toHaveLength(1);
+  });
+});
 
 describe.concurrent('a worker whose clock is', () => {
   it.each([
