@@ -13,3 +13,8 @@ it('hours of waiting for a limit, for room or for a media host do not use up the
   for (const waitReason of ['limit', 'storage', 'media_host'] as const)
     expect(failingSince({ waitReason, failingSince: earlier }, 'x_down', now)).toBe(now);
 });
+
+it('nor do they where a try that came to nothing lies between: a new hour begins with the new failure', () => {
+  expect(failingSince({ waitReason: null, failingSince: earlier }, 'x_down', now)).toBe(now);
+  expect(failingSince({ waitReason: null, failingSince: earlier }, 'credits', now)).toBe(now);
+});

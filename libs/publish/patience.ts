@@ -4,14 +4,14 @@ export const maxLimitedMs = 26 * 60 * 60_000;
 
 /**
  * Since when a post, or an item of it, has waited for credits or for X to come back, which both end some day. What it
- * waited for anything else before that does not count.
+ * waited for anything else before that does not count: a try in between leaves no reason, and perhaps hours for a limit.
  */
 export function failingSince(
   waiting: { readonly waitReason: WaitReason | null; readonly failingSince?: number | null },
   reason: WaitReason,
   now: number,
 ): number {
-  const isFailure = (why: WaitReason | null) => why === null || why === 'credits' || why === 'x_down';
+  const isFailure = (why: WaitReason | null) => why === 'credits' || why === 'x_down';
   if (isFailure(reason) && !isFailure(waiting.waitReason)) return now;
   return waiting.failingSince ?? now;
 }
