@@ -116,6 +116,8 @@ export const moves = {
   resolvePostedLook: { from: ['unconfirmed'], to: 'confirming', guards: ['cursor'], evenWhenFull: true },
   resolveNotPosted: { from: ['unconfirmed'], to: 'failed', guards: ['cursor'], evenWhenFull: true },
   resolveResend: { from: ['unconfirmed'], to: 'ready', guards: ['cursor'], evenWhenFull: true },
+  /** It was looked for in vain; its user may have settled it meanwhile. */
+  lookedAgain: { from: ['unconfirmed'], to: 'same', guards: ['owner'], evenWhenFull: true },
   /** A wait, an observation, a count of starts. */
   note: { from: open, to: 'same', guards: ['owner'], evenWhenFull: true },
 } as const satisfies Record<string, Move>;

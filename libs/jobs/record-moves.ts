@@ -22,6 +22,8 @@ export interface MoveFacts {
   /** When the sweeper should look at the job next: epoch ms, or ms from now. */
   readonly checkAt?: number;
   readonly checkAfterMs?: number;
+  /** Nobody needs to look at it any more. */
+  readonly checkNever?: boolean;
   /** The post that X has: `take` when X itself named it in its answer, `if_free` when it was found by reading. */
   readonly tweet?: { readonly id: string | null; readonly claim: 'take' | 'if_free' };
   /** What X billed, booked with the move. */
@@ -104,6 +106,7 @@ export function createRecordMoves({ redis, keysOf, retentionMs, onTurn }: Record
       bumpFence: facts.bumpFence,
       checkAt: facts.checkAt,
       checkAfterMs: facts.checkAfterMs,
+      checkNever: facts.checkNever,
       tweet: facts.tweet && { id: facts.tweet.id ?? '', claim: facts.tweet.claim },
       charge: facts.charge,
       ...(facts.calls?.length ? { calls: facts.calls, callsKept } : {}),

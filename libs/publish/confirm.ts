@@ -75,8 +75,8 @@ export async function observe(deps: PublishDeps, job: Job, order: Order, owner: 
 export async function observeLater(deps: PublishDeps, job: Job, owner: string): Promise<void> {
   const next = nextObservation(job.endedAt ?? 0, deps.now());
   // After the last look nothing is due any more; the record stays until its retention ends.
-  if (next === null) await deps.jobs.forget(job.id);
-  else await deps.jobs.move(job.id, 'note', { owner, checkAt: next, patch: { starts: 0 } });
+  const check = next === null ? { checkNever: true } : { checkAt: next };
+  await deps.jobs.move(job.id, 'lookedAgain', { owner, ...check, patch: { starts: 0 } });
 }
 
 async function decideAbsent(deps: PublishDeps, job: Job, order: Order, owner: string): Promise<RunResult> {

@@ -8,6 +8,7 @@ import { createAccountStore } from '#libs/accounts/account-store.ts';
 import { createTokenVault } from '#libs/accounts/token-vault.ts';
 import { startTracing } from '#libs/insight/tracing.ts';
 import type { MediaItem } from '#libs/jobs/job.ts';
+import { neverTried } from '#libs/jobs/job-record.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
 import type { MediaSource } from '#libs/jobs/order.ts';
 import { createSpend } from '#libs/jobs/spend.ts';
@@ -130,4 +131,36 @@ it('a post that may be on X since Redis went back, and that cannot be read here,
   await crashOften(jobId);
   expect(await jobs.find(jobId)).toMatchObject({ state: 'unconfirmed' });
   expect(await redis.smembers('open:7')).toEqual([]);
+});
+
+it('a post that its user sends again during the last look at it stays in work', async () => {
+  const jobId = await accept();
+  const ended = {
+    state: 'unconfirmed',
+    ended_at: Date.now() - 25 * 3_600_000,
+    intent_at: Date.now() - 26 * 3_600_000,
+  };
+  await redis.hset(`job:${jobId}`, ended);
+  const recentTweets = async () => {
+    await jobs.move(jobId, 'resolveResend', { cursor: 0, checkAfterMs: 5000, patch: neverTried });
+    return [];
+  };
+  const vault = { ...deps.vault, accessToken: async () => 'token' };
+  await runTweet({ ...deps, vault, x: { ...x, recentTweets } }, jobId, context);
+  expect(await jobs.find(jobId)).toMatchObject({ state: 'ready' });
+  expect(await jobs.isOpen(jobId)).toBe(true);
+});
+
+it('a post that nobody settled is not looked at any more after a day', async () => {
+  const jobId = await accept();
+  const ended = {
+    state: 'unconfirmed',
+    ended_at: Date.now() - 25 * 3_600_000,
+    intent_at: Date.now() - 26 * 3_600_000,
+  };
+  await redis.hset(`job:${jobId}`, ended);
+  const vault = { ...deps.vault, accessToken: async () => 'token' };
+  await runTweet({ ...deps, vault, x: { ...x, recentTweets: async () => [] } }, jobId, context);
+  expect(await jobs.find(jobId)).toMatchObject({ state: 'unconfirmed' });
+  expect(await jobs.isOpen(jobId)).toBe(false);
 });

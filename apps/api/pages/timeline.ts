@@ -64,6 +64,7 @@ function describeMove(entry: MoveEntry, { posts, media }: Told): Html | string |
     resolvePostedLook: `You said that ${which} is on X: looking for it`,
     resolveNotPosted: 'You said that the post is not on X',
     resolveResend: 'You asked for it to be sent again',
+    lookedAgain: null,
     note: null,
   };
   return texts[entry.move];

@@ -1,7 +1,7 @@
 -- Moves a record by one entry of the table of moves: checks the guards and writes, or does nothing.
 -- KEYS: record, open jobs
 -- ARGV: the move as JSON: {id, moveId, from, to, guards{owner, attempt, cursor, due, deadline, unsent, media,
---   trusted, turn}, set{}, del[], bumpFence, name, historyLength, checkAt | checkAfterMs, tweet{id, claim},
+--   trusted, turn}, set{}, del[], bumpFence, name, historyLength, checkAt | checkAfterMs | checkNever, tweet{id, claim},
 --   charge{keys[], thousandths, keptMs}, calls[], callsKept, retentionMs, publishBuckets[]}
 -- Answers {1, now, id of the job whose turn it is now or '', open jobs of the account} done, {2, now, ''} done before by
 -- this very call,
@@ -112,7 +112,7 @@ if move.calls then
   redis.call('RPUSH', calls, unpack(move.calls))
   redis.call('LTRIM', calls, -move.callsKept, -1)
 end
-if closed then
+if closed or move.checkNever then
   redis.call('ZREM', KEYS[2], move.id)
 elseif move.checkAt then
   redis.call('ZADD', KEYS[2], move.checkAt, move.id)
