@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { JobView } from '#libs/jobs/job-view.ts';
 import { type System, startSystem } from './system.ts';
 
 let system: System;
@@ -34,4 +35,22 @@ it('what X charges is booked, and a post that exceeds the budget is refused befo
     warnings: [{ code: 'link_price' }],
   });
   expect((await session.post({ text: 'Short enough of money' })).status).toBe('published');
+});
+
+it('posts that were accepted while the budget still had room for each are sent only as long as it has', async () => {
+  const session = await system.connect('sandbox_ben');
+  const hold = system.simulator.faults.hold('POST /2/tweets', 'read');
+  const ask = (text: string) => session.request<JobView>('POST', '/postTweet', { text });
+  const first = await ask('https://example.com first');
+  await hold.reached;
+  const second = await ask('https://example.com second');
+  expect([first.status, second.status]).toEqual([202, 202]);
+  hold.release();
+  const end = (job: JobView) => session.request<JobView>('GET', `/jobs/${job.job_id}?wait_seconds=40`);
+  expect((await end(first.body)).body.status).toBe('published');
+  expect((await end(second.body)).body).toMatchObject({
+    status: 'failed',
+    error: { code: 'budget_exceeded', detail: expect.stringContaining('$0.200 of this account') },
+  });
+  expect(system.simulator.state.tweets.visible(session.account.id)).toHaveLength(1);
 });

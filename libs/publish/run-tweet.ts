@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { costOfPost } from '#libs/jobs/cost.ts';
 import { hasEnded, isClosed, type Job } from '#libs/jobs/job.ts';
+import type { Order } from '#libs/jobs/order.ts';
+import { ProblemError } from '#libs/problem/problem.ts';
 import { confirm, leaveUnconfirmed, lookFirst, observe, unknownOutcome } from './confirm.ts';
 import { mustLookFirst } from './intent.ts';
 import { mediaNeedsWork } from './media-at-x.ts';
@@ -59,6 +62,7 @@ async function carryOn(deps: PublishDeps, claimed: Job, owner: string, run: RunC
           const late = tooLate(job, now) && tooLate(job, await deps.jobs.clock());
           if (late) return await expire(deps, job, owner, late);
           if (await mediaNeedsWork(deps, job, order, owner, now)) return null;
+          await checkBudget(deps, job, order);
           const sent = await sendTweet(deps, job, order, { ...run, owner, rejectedToken });
           rejectedToken = sent.rejectedToken;
           // Another post of the account goes first, and wakes this one when it is through; or this worker is kept from acting.
@@ -148,6 +152,18 @@ const dueAt = (job: Job): number => Math.max(job.notBefore ?? 0, job.publishAt ?
 /** By Redis' clock, as all times of a record are: ours may be ahead or behind. */
 async function timeUntilDue(deps: PublishDeps, job: Job): Promise<number> {
   return dueAt(job) - (await deps.jobs.clock());
+}
+
+/**
+ * Many posts may have been accepted, or this one for another month, while there was room for each. What has begun is not
+ * broken off.
+ * @throws {ProblemError} budget_exceeded
+ */
+async function checkBudget({ spend, prices }: PublishDeps, job: Job, order: Order): Promise<void> {
+  if (job.cursor > 0 || job.openAttempts > 0) return;
+  const usd = order.posts.reduce((sum, post) => sum + costOfPost(post, prices), 0);
+  const refusal = await spend.refusal(job.accountId, usd);
+  if (refusal !== null) throw new ProblemError('budget_exceeded', refusal);
 }
 
 const missedExpiry = 'It could not be sent before its expires_at.';
