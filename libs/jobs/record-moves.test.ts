@@ -130,3 +130,49 @@ describe('the next post of an account', () => {
     expect(await moves.move('b', 'beginSend', intent('b'))).toMatchObject({ done: true });
   });
 });
+
+describe('a post that was found', () => {
+  /** The one in doubt, and another job with the same content, which was sent `agoMs` ago. */
+  async function doubted(other: { state: string; agoMs: number } & Record<string, string | number>) {
+    await redis.flushall();
+    const now = Date.now();
+    const { agoMs, ...rival } = other;
+    for (const jobId of ['a', 'b']) {
+      await accepted(jobId);
+      await redis.sadd('open:7', jobId);
+      await redis.hset(`job:${jobId}`, {
+        fingerprint: 'same',
+        state: 'confirming',
+        intent_at: now - 1_000_000,
+      });
+    }
+    await redis.hset('job:b', { intent_at: now - agoMs, ...rival });
+    const find = (createdAt: number) =>
+      moves.move('a', 'created', { cursor: 0, tweet: { id: '1', claim: 'if_free', createdAt } });
+    return { now, find };
+  }
+  const contested = { done: false, reason: 'contested' };
+
+  it('is not claimed while X may yet say that it is the answer to another job with the same content', async () => {
+    for (const state of ['sending', 'confirming']) {
+      const { now, find } = await doubted({ state, agoMs: 20_000 });
+      expect(await find(now - 10_000)).toEqual(contested);
+      await redis.hset('job:b', 'state', 'published');
+      expect(await find(now - 10_000)).toMatchObject({ done: true });
+    }
+  });
+
+  it.each([
+    ['has other content', { state: 'sending', agoMs: 20_000, fingerprint: 'other' }],
+    ['was sent so long ago that no answer comes any more', { state: 'confirming', agoMs: 50_000 }],
+    ['was refused as a duplicate', { state: 'confirming', agoMs: 20_000, observation: '{"duplicate":true}' }],
+  ])('is claimed where the other one %s', async (_, other) => {
+    const { now, find } = await doubted(other);
+    expect(await find(now - 10_000)).toMatchObject({ done: true });
+  });
+
+  it('is claimed where it was made before the other one was sent', async () => {
+    const { now, find } = await doubted({ state: 'sending', agoMs: 20_000 });
+    expect(await find(now - 30_000)).toMatchObject({ done: true });
+  });
+});

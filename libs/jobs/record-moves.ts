@@ -24,8 +24,16 @@ export interface MoveFacts {
   readonly checkAfterMs?: number;
   /** Nobody needs to look at it any more. */
   readonly checkNever?: boolean;
-  /** The post that X has: `take` when X itself named it in its answer, `if_free` when it was found by reading. */
-  readonly tweet?: { readonly id: string | null; readonly claim: 'take' | 'if_free' };
+  /**
+   * The post that X has: `take` when X itself named it in its answer, `if_free` when it was found by reading. One that was
+   * found, and when it was made, epoch ms by Redis' clock: it is `contested` while X may yet name it in its answer to
+   * another job with the same content.
+   */
+  readonly tweet?: {
+    readonly id: string | null;
+    readonly claim: 'take' | 'if_free';
+    readonly createdAt?: number;
+  };
   /** What X billed, booked with the move. */
   readonly charge?: Charge;
   /** Calls to X that led to it, as `toCallLine` writes them. */
@@ -61,6 +69,9 @@ interface RecordMovesOptions {
   readonly retentionMs: number;
   readonly onTurn: (jobId: string, openJobs: number) => void;
 }
+
+/** The answer to an attempt is here, or never will be, this long after its intent: five seconds to begin, thirty for X. */
+const answerMs = 40_000;
 
 const moveLua = readFileSync(join(import.meta.dirname, 'scripts', 'move.lua'), 'utf8');
 
@@ -107,7 +118,7 @@ export function createRecordMoves({ redis, keysOf, retentionMs, onTurn }: Record
       checkAt: facts.checkAt,
       checkAfterMs: facts.checkAfterMs,
       checkNever: facts.checkNever,
-      tweet: facts.tweet && { id: facts.tweet.id ?? '', claim: facts.tweet.claim },
+      tweet: facts.tweet && { ...facts.tweet, id: facts.tweet.id ?? '', answerMs },
       charge: facts.charge,
       ...(facts.calls?.length ? { calls: facts.calls, callsKept } : {}),
       retentionMs,

@@ -181,8 +181,11 @@ async function lookForPost(deps: PublishDeps, job: Job, order: Order): Promise<L
   const expected = expectedTweet(job, order, since - behindMs);
   // Oldest first: of two posts with the same text, the first job gets the first.
   for (const tweet of tweets.filter((candidate) => isOurs(candidate, expected)).toReversed()) {
-    const claimed = await recordCreated(deps, job, order, { id: tweet.id, claim: 'if_free' });
+    const createdAt = tweet.createdAt + behindMs;
+    const claimed = await recordCreated(deps, job, order, { id: tweet.id, claim: 'if_free', createdAt });
     if (claimed.done) return { found: true };
+    // X may be about to tell another job that this is its post: nothing is known before it has.
+    if (claimed.reason === 'contested') return { refused: true };
     if (claimed.reason !== 'claimed') return { found: true };
   }
   return { found: false };

@@ -197,6 +197,30 @@ describe.concurrent('X refuses a post for now', () => {
   });
 });
 
+it('a post in doubt is not taken for one with the same text that X has just made for another job', async () => {
+  await using rig = await startRig({ workers: 1, simulator: { duplicateRule: false } });
+  const session = await rig.account();
+  const post = async (request_id: string) => {
+    const { body } = await session.request('POST', '/postTweet', { text: 'Said twice', request_id });
+    return { session, jobId: body.job_id, marks: [] };
+  };
+  const reads = () => rig.requests(session, timeline).length;
+  rig.simulator.faults.next(create, answer(503));
+  const hold = rig.simulator.faults.hold(create, 'committed', { nth: 2 });
+  const first = await post('first');
+  await until(rig, first, (job) => job.status === 'confirming');
+  const second = await post('second');
+  await hold.reached;
+  const before = reads();
+  await eventually(() => expect(reads()).toBeGreaterThan(before + 1));
+  hold.release();
+  const ends = [await session.ended(first.jobId), await session.ended(second.jobId)];
+  expect(ends.map(({ status }) => status)).toEqual(['published', 'published']);
+  const posted = rig.tweetsOf(session).map(({ id }) => id);
+  expect(new Set(ends.map(({ tweet_id }) => tweet_id))).toEqual(new Set(posted));
+  expect(posted).toHaveLength(2);
+});
+
 describe.concurrent('X refuses a post as a duplicate', () => {
   it('after an attempt of unknown outcome had created it: published with that id', async () => {
     await using rig = await startX();

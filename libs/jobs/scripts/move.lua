@@ -1,8 +1,9 @@
 -- Moves a record by one entry of the table of moves: checks the guards and writes, or does nothing.
 -- KEYS: record, open jobs
 -- ARGV: the move as JSON: {id, moveId, from, to, guards{owner, attempt, cursor, due, deadline, unsent, media,
---   trusted, turn}, set{}, del[], bumpFence, name, historyLength, checkAt | checkAfterMs | checkNever, tweet{id, claim},
---   charge{keys[], thousandths, keptMs}, calls[], callsKept, retentionMs, publishBuckets[]}
+--   trusted, turn}, set{}, del[], bumpFence, name, historyLength, checkAt | checkAfterMs | checkNever,
+--   tweet{id, claim, createdAt, answerMs}, charge{keys[], thousandths, keptMs}, calls[], callsKept, retentionMs,
+--   publishBuckets[]}
 -- Answers {1, now, id of the job whose turn it is now or '', open jobs of the account} done, {2, now, ''} done before by
 -- this very call,
 -- {0, reason, state}.
@@ -56,6 +57,21 @@ if guards.turn then
   end
 end
 
+-- Whether another job with the same content may have made this post, and may yet be told so.
+local function is_contested()
+  local content = redis.call('HGET', KEYS[1], 'fingerprint')
+  for _, other in ipairs(redis.call('SMEMBERS', 'open:' .. record[11])) do
+    local rival = redis.call('HMGET', 'job:' .. other, 'fingerprint', 'state', 'intent_at', 'observation')
+    local refused = rival[4] and string.find(rival[4], '"duplicate":true', 1, true)
+    local waits = rival[2] == 'sending' or (rival[2] == 'confirming' and not refused)
+    local intent = tonumber(rival[3] or '0')
+    -- X's clock may differ a little.
+    local could = intent > now - move.tweet.answerMs and move.tweet.createdAt > intent - 5000
+    if other ~= move.id and rival[1] == content and waits and could then return true end
+  end
+  return false
+end
+
 local to = move.to == 'same' and state or move.to
 local fields = {'state', to, 'updated_at', now, 'last_move', move.moveId}
 if move.tweet then
@@ -63,6 +79,7 @@ if move.tweet then
     local owner_key = 'postowner:' .. move.tweet.id
     local owner = redis.call('GET', owner_key)
     if move.tweet.claim == 'if_free' and owner and owner ~= move.id then return {0, 'claimed', state} end
+    if move.tweet.createdAt and not owner and is_contested() then return {0, 'contested', state} end
     redis.call('SET', owner_key, move.id, 'PX', move.retentionMs)
   end
   local tweets = record[13] and record[13] ~= '' and record[13] .. ',' or ''
