@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startApi } from '#apps/api/start-api.ts';
-import { answer } from '#apps/x-simulator/fault.ts';
+import { answer, rateLimited } from '#apps/x-simulator/fault.ts';
 import { loadConfig } from '#libs/config/config.ts';
 import { hasEnded } from '#libs/jobs/job.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
+import type { JobView } from '#libs/jobs/job-view.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
@@ -132,6 +133,28 @@ describe('DELETE /me', () => {
     expect(answer.status).toBe(200);
     expect(tweetsOf(session)).toEqual([]);
     expect((await jobs.find(late))?.state).toBe('failed');
+  });
+
+  it('ends a thread that waits for a limit: the rest of it does not go out after a new sign-in', async () => {
+    const session = await system.connect('sandbox_ben');
+    system.simulator.faults.add('POST /2/tweets', rateLimited(3600), { nth: 2 });
+    const posting = await session.request<JobView>('POST', '/postTweet', {
+      text: 'First of two',
+      thread: [{ text: 'Second of two' }],
+    });
+    const job = async (of: Session) => {
+      const { body } = await of.request<JobView>('GET', `/jobs/${posting.body.job_id}`);
+      return body;
+    };
+    await expect.poll(async () => (await job(session)).status).toBe('waiting');
+    expect((await session.request<Disconnected>('DELETE', '/me')).body.canceled_jobs).toBe(0);
+    const again = await system.connect('sandbox_ben');
+    expect(await job(again)).toMatchObject({
+      status: 'failed',
+      tweets: [{ tweet_id: tweetsOf(again)[0]?.id }],
+      error: { code: 'reconnect_needed' },
+    });
+    await vault.redis.del(`gate:${again.account.id}:create_tweet`);
   });
 
   it('accepts nothing more for the account, not even what was let in just before: it would go out after a new sign-in', async () => {

@@ -29,6 +29,13 @@ interface AccountDeps {
   readonly maxOpenJobs: number;
 }
 
+/** What becomes of a job that has begun and is not canceled. */
+const endPatch = {
+  error: { code: 'reconnect_needed', detail: 'The account was disconnected before the rest was sent.' },
+  notBefore: null,
+  waitReason: null,
+} as const;
+
 export type AccountAnswers = ReturnType<typeof createAccountAnswers>;
 
 export function createAccountAnswers(deps: AccountDeps) {
@@ -77,9 +84,11 @@ export function createAccountAnswers(deps: AccountDeps) {
     let canceled = 0;
     for (const jobId of await deps.jobs.openJobIds(accountId)) {
       const job = await deps.jobs.find(jobId).catch(() => null);
-      if (!(await deps.jobs.move(jobId, 'cancel')).done) continue;
-      canceled++;
-      await deps.wakeUps.ended(jobId, job?.media.length ?? 0);
+      const isCanceled = (await deps.jobs.move(jobId, 'cancel')).done;
+      // The rest of a thread, for instance: it must not go out when the account is connected again.
+      const isEnded = isCanceled || (await deps.jobs.move(jobId, 'disconnect', { patch: endPatch })).done;
+      if (isCanceled) canceled++;
+      if (isEnded) await deps.wakeUps.ended(jobId, job?.media.length ?? 0);
     }
     return canceled;
   }

@@ -108,6 +108,8 @@ export const moves = {
   /** Media is gone or expires too soon: back to the media workers. */
   mediaAgain: { from: ['ready'], to: 'accepted', guards: ['owner'], evenWhenFull: false },
   cancel: { from: beforeSending, to: 'canceled', guards: ['unsent', 'trusted'], evenWhenFull: true },
+  /** Its account is disconnected, and it cannot be canceled any more: part of it is on X, or may have been. */
+  disconnect: { from: beforeSending, to: 'failed', guards: ['trusted'], evenWhenFull: true },
   /** The user's word on an unconfirmed post. */
   resolvePosted: { from: ['unconfirmed'], to: 'published', guards: ['cursor'], evenWhenFull: true },
   /** The same of a post in the middle of a thread, named by the user: the next one answers it. */

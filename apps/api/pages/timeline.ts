@@ -59,6 +59,7 @@ function describeMove(entry: MoveEntry, { posts, media }: Told): Html | string |
     fail: `Given up${titleOf(entry.code)}`,
     mediaAgain: 'The media has to be uploaded to X again',
     cancel: 'Canceled',
+    disconnect: 'Ended, as the account was disconnected',
     resolvePosted: 'You said that the post is on X',
     resolvePostedNext: `You said that ${which} is on X, and where`,
     resolvePostedLook: `You said that ${which} is on X: looking for it`,
