@@ -49,15 +49,15 @@ describe('a slow media host', () => {
   });
 
   it('after the total time goes on only at the minimum rate', async () => {
-    const pace = { totalMs: 400, windowMs: 200, minBytesPerSecond: 100_000 };
-    await using slow = await setUp((_request, response) => drip(response, 500, 10), { pace });
+    const pace = { totalMs: 400, windowMs: 1_000, minBytesPerSecond: 20_000 };
+    await using slow = await setUp((_request, response) => drip(response, 100, 10), { pace });
     await expect(slow.fetcher.fetch(slow.host.url, { file: slow.file, ...patient })).rejects.toMatchObject({
       code: 'media_timeout',
     });
     await using steady = await setUp(
       (_request, response) => {
-        drip(response, 4_000, 10);
-        setTimeout(() => response.end(), 1_200);
+        drip(response, 3_500, 10);
+        setTimeout(() => response.end(), 2_500);
       },
       { pace },
     );
