@@ -98,6 +98,9 @@ const threadBroken: JobError = {
     'A post of the thread is on X, but its id could not be found out, so the next one cannot answer it.',
 };
 
+/** X has judged the post, and so has taken the token: an earlier 401 is dealt with. */
+const tokenIsGood = { renewedToken: false } as const;
+
 const aboutOf = (job: Job) => ({ attemptId: job.attemptId ?? '', cursor: job.cursor });
 
 function unknown(job: Job, patch: JobPatch): PlannedMove {
@@ -144,7 +147,7 @@ function planWait(
   const since = failingSince(job, wait.reason, now);
   if (now - since > wait.mostMs) return rejected(job, wait.error);
   const notBefore = opensAt ?? now + 1000;
-  return notCreated(job, { failingSince: since, notBefore, waitReason: wait.reason });
+  return notCreated(job, { ...tokenIsGood, failingSince: since, notBefore, waitReason: wait.reason });
 }
 
 function planRejected(
@@ -159,10 +162,10 @@ function planRejected(
   const fresh = indexes.every((index) => job.media[index]?.reuploads === 0);
   // X also says this of media that it has only just finished: a moment's wait belongs to the cure.
   if (verdict.cure === 'media_again' && indexes.length > 0 && fresh)
-    return notCreated(job, { notBefore: now + 3000, items: uploadAgain(job, indexes) });
+    return notCreated(job, { ...tokenIsGood, notBefore: now + 3000, items: uploadAgain(job, indexes) });
   if (verdict.cure === 'reply_later' && job.cursor > 0 && job.failures < maxReplyTries) {
     const failures = job.failures + 1;
-    return notCreated(job, { failures, notBefore: now + backOff(failures, random) });
+    return notCreated(job, { ...tokenIsGood, failures, notBefore: now + backOff(failures, random) });
   }
   return rejected(job, { code: verdict.code, detail: verdict.detail });
 }

@@ -284,6 +284,18 @@ describe.concurrent('X answers 401 to everything', () => {
   });
 });
 
+it('a token that was renewed after a 401, and that X has taken since, is not renewed once more after a wait', async () => {
+  await using rig = await startX();
+  const session = await rig.account();
+  const refreshes = () =>
+    rig.simulator.state.requests.all.filter(({ bodyText }) => bodyText?.includes('grant_type=refresh_token'));
+  rig.simulator.faults.next(create, answer(401, { title: 'Unauthorized', status: 401 }));
+  rig.simulator.faults.add(create, rateLimited(2), { nth: 2 });
+  expect(await settled(rig, await ask(session))).toMatchObject({ status: 'published' });
+  expect(rig.requests(session, create)).toHaveLength(3);
+  expect(refreshes()).toHaveLength(1);
+});
+
 describe.concurrent('X does not show its posts after an attempt of unknown outcome', () => {
   it.each([402, 403, 429, 500])(
     '(%i): never sent again, unconfirmed in the end, published once X shows it',
