@@ -134,8 +134,14 @@ function planNotSent(
   const failures = job.failures + 1;
   const since = failingSince(job, 'x_down', now);
   if (failures > maxUnsentTries || now - since > giveUpAfterMs) return rejected(job, unreachable);
-  const notBefore = now + backOff(failures, random);
+  const notBefore = now + unsentBackOff(failures, giveUpAfterMs, random);
   return notCreated(job, { failures, failingSince: since, notBefore, waitReason: 'x_down' });
+}
+
+/** Soon at first, then each wait as much longer as it takes for all tries together to fill the patience: of an hour, 2.3 times. */
+function unsentBackOff(failures: number, giveUpAfterMs: number, random: number): number {
+  const growth = Math.max(1, giveUpAfterMs / 1750) ** (1 / (maxUnsentTries - 1));
+  return 1000 * growth ** (failures - 1) * (0.75 + random / 2);
 }
 
 /** A limit or missing credits: not this post's fault, so nothing is counted but the time. */
