@@ -43,8 +43,9 @@ export async function startWorker(
   const timer = setInterval(sweepOnce, timings.sweepEveryMs);
   sweepOnce();
   stack.defer(() => clearInterval(timer));
-  void tidyOnce(deps, log);
-  const tidying = setInterval(() => void tidyOnce(deps, log), timings.tidyEveryMs ?? usualTidyMs);
+  const tidyOnce = oneAtATime(() => tidy(deps, log));
+  tidyOnce();
+  const tidying = setInterval(tidyOnce, timings.tidyEveryMs ?? usualTidyMs);
   stack.defer(() => clearInterval(tidying));
   // Disposed of first: work in progress hears of it before the queues wait for it.
   stack.defer(() => stopping.abort(new Error('the worker is stopping')));
@@ -64,10 +65,17 @@ function oneAtATime(act: () => Promise<void>): () => void {
   };
 }
 
-/** Whoever ends a job removes its files, unless it dies first; and uploads that no post asked for end some day. */
-async function tidyOnce({ mediaStore, jobs, uploads }: PublishDeps, log: Log): Promise<void> {
+/**
+ * What was left lying. Whoever ends a job removes its files, unless it dies first; uploads that no post asked for end
+ * some day; and an outcome that Redis did not take for so long that its run gave up is still in the spool.
+ */
+async function tidy(deps: PublishDeps, log: Log): Promise<void> {
+  const { mediaStore, jobs, uploads } = deps;
   const isWanted = async (name: string) => (await jobs.isOpen(name)) || (await uploads.exists(name));
   await mediaStore
     .janitor(isWanted)
     .catch((error: unknown) => log.warn({ err: error }, 'Files of ended posts could not be removed'));
+  await replayOutcomes(deps).catch((error: unknown) =>
+    log.warn({ err: error }, 'Outcomes in the spool cannot be stored yet'),
+  );
 }
