@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createAccountStore } from '#libs/accounts/account-store.ts';
 import { loadConfig } from '#libs/config/config.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
-import type { Order } from '#libs/jobs/order.ts';
+import { orderOf, requestOf } from '#libs/jobs/test-order.ts';
 import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
 import { serverFlags } from '#libs/run-app/node-flags.ts';
@@ -52,15 +52,15 @@ export async function startWorld({ xDelayMs = 0, environment = {} }: WorldOption
 
   /** Accepts a text post as the API would, without the API. */
   async function acceptText(account: number, text: string): Promise<string> {
-    const outcome = await jobs.accept({
-      accountId: String(account),
-      username: `user${account}`,
-      clientId: 'bench',
-      order: textOrder(text),
-      idempotencyKey: null,
-      allowDuplicate: false,
-      maxOpenJobs: 1_000_000,
-    });
+    const outcome = await jobs.accept(
+      requestOf({
+        accountId: String(account),
+        username: `user${account}`,
+        order: orderOf(text),
+        allowDuplicate: false,
+        maxOpenJobs: 1_000_000,
+      }),
+    );
     if (outcome.kind !== 'accepted') throw new Error(outcome.kind);
     await wakeUps.add(outcome.jobId, { openJobs: outcome.openJobs });
     return outcome.jobId;
@@ -97,21 +97,6 @@ export async function startWorld({ xDelayMs = 0, environment = {} }: WorldOption
     startWorker: (own: Readonly<Record<string, string>> = {}): Promise<Program> =>
       startProgram('apps/worker/main.ts', [], { ...variables, ...own }, serverFlags),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
-  };
-}
-
-function textOrder(text: string): Order {
-  return {
-    posts: [{ text, media: [], altTexts: [] }],
-    replyTo: null,
-    quoteOf: null,
-    poll: null,
-    replySettings: null,
-    communityId: null,
-    madeWithAi: null,
-    paidPartnership: null,
-    publishAt: null,
-    expiresAt: null,
   };
 }
 

@@ -8,7 +8,7 @@ import { loadConfig } from '#libs/config/config.ts';
 import { hasEnded } from '#libs/jobs/job.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
 import type { JobView } from '#libs/jobs/job-view.ts';
-import type { Order } from '#libs/jobs/order.ts';
+import { acceptedId, orderOf } from '#libs/jobs/test-order.ts';
 import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
@@ -119,11 +119,7 @@ describe('DELETE /me', () => {
       at: 'reply',
       act: async () => {
         const order = orderOf('Just in time');
-        const accepted = await jobs.accept({
-          ...{ accountId: id, username, clientId: 'c', order },
-          ...{ idempotencyKey: null, allowDuplicate: false, maxOpenJobs: 50 },
-        });
-        if (accepted.kind === 'accepted') late = accepted.jobId;
+        late = await acceptedId(jobs, { accountId: id, username, order });
         await wakeUps.add(late, { openJobs: 1 });
         await waitUntil(async () => hasEnded((await jobs.find(late))?.state ?? 'accepted'));
       },
@@ -287,12 +283,6 @@ it('a job whose order no key opens any more is still shown, without its text', a
   expect(shown.body).toMatchObject({ status: 'published', tweet_id: job.tweet_id, tweet_text: null });
   expect((await session.request('GET', '/jobs')).status).toBe(200);
 });
-
-function orderOf(text: string): Order {
-  const none = { replyTo: null, quoteOf: null, poll: null, replySettings: null, communityId: null };
-  const rest = { madeWithAi: null, paidPartnership: null, publishAt: null, expiresAt: null };
-  return { posts: [{ text, media: [], altTexts: [] }], ...none, ...rest };
-}
 
 const publicUrl = () => `http://localhost:${new URL(system.url).port}`;
 

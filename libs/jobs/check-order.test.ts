@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkOrder } from './check-order.ts';
 import type { MediaSource, Order, PostOrder } from './order.ts';
+import { orderOf } from './test-order.ts';
 
 const now = Date.UTC(2026, 0, 1);
 const day = 24 * 60 * 60_000;
@@ -12,21 +13,8 @@ const post = (given: Partial<PostOrder> = {}): PostOrder => ({
   altTexts: [],
   ...given,
 });
-const order = (given: Partial<Order> = {}): Order => ({
-  posts: [post()],
-  replyTo: null,
-  quoteOf: null,
-  poll: null,
-  replySettings: null,
-  communityId: null,
-  madeWithAi: null,
-  paidPartnership: null,
-  publishAt: null,
-  expiresAt: null,
-  ...given,
-});
 const fields = (given: Partial<Order>, maxWeightedLength = 280): string[] =>
-  checkOrder(order(given), { now, maxWeightedLength }).map(({ field }) => field);
+  checkOrder(orderOf('Hello', given), { now, maxWeightedLength }).map(({ field }) => field);
 const poll = (options: string[], durationMinutes = 60) => ({ poll: { options, durationMinutes } });
 
 describe('an order', () => {
@@ -92,7 +80,11 @@ describe('an order', () => {
       ['g', 'gif'],
     ] as const);
     const mixed = (...media: MediaSource[]) =>
-      checkOrder(order({ posts: [post(), post({ media })] }), { now, maxWeightedLength: 280, uploadKinds });
+      checkOrder(orderOf('', { posts: [post(), post({ media })] }), {
+        now,
+        maxWeightedLength: 280,
+        uploadKinds,
+      });
     expect(mixed(upload('a'), upload('b'), picture)).toEqual([]);
     expect(mixed(upload('v'))).toEqual([]);
     for (const [name, media] of [

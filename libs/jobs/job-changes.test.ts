@@ -5,23 +5,13 @@ import { createSealer } from '#libs/sealing/sealing.ts';
 import { useOwnRedis } from '../../test/own-redis.ts';
 import { followJobChanges } from './job-changes.ts';
 import { createJobStore } from './job-store.ts';
+import { acceptedId } from './test-order.ts';
 
 const { redis, url } = await useOwnRedis();
 
 async function createRig() {
   const jobs = createJobStore({ redis, sealer: createSealer([{ kid: 'k', key: randomBytes(32) }]) });
-  const rest = { replyTo: null, quoteOf: null, poll: null, replySettings: null, communityId: null };
-  const times = { madeWithAi: null, paidPartnership: null, publishAt: null, expiresAt: null };
-  const outcome = await jobs.accept({
-    accountId: '7',
-    username: 'ada',
-    clientId: 'c',
-    order: { posts: [{ text: 'Hello', media: [], altTexts: [] }], ...rest, ...times },
-    idempotencyKey: null,
-    allowDuplicate: true,
-    maxOpenJobs: 50,
-  });
-  if (outcome.kind !== 'accepted') throw new Error(outcome.kind);
+  const jobId = await acceptedId(jobs);
   let reads = 0;
   const counting = {
     ...jobs,
@@ -33,7 +23,7 @@ async function createRig() {
   const subscriber = await connectRedis(url, 'wait');
   const stopping = new AbortController();
   const changes = await followJobChanges({ subscriber, jobs: counting, stopping: stopping.signal });
-  return { jobs, jobId: outcome.jobId, subscriber, changes, stopping, reads: () => reads };
+  return { jobs, jobId, subscriber, changes, stopping, reads: () => reads };
 }
 
 const long = { waitMs: 3_600_000 };

@@ -5,6 +5,7 @@ import { useOwnRedis } from '../../test/own-redis.ts';
 import { newItem } from './job.ts';
 import { historyLength, parseHistory } from './job-history.ts';
 import { createJobStore } from './job-store.ts';
+import { acceptedId, orderOf } from './test-order.ts';
 
 const { redis } = await useOwnRedis();
 const jobs = createJobStore({ redis, sealer: createSealer([{ kid: 'k1', key: randomBytes(32) }]) });
@@ -13,28 +14,8 @@ const secretText = 'the text of the post';
 
 async function acceptOne(media: number): Promise<string> {
   const source = { kind: 'url' as const, url: 'https://media.example/secret-name.png' };
-  const outcome = await jobs.accept({
-    accountId: '1',
-    username: 'ada',
-    clientId: 'test',
-    idempotencyKey: null,
-    allowDuplicate: true,
-    maxOpenJobs: 1000,
-    order: {
-      posts: [{ text: secretText, media: Array(media).fill(source), altTexts: [] }],
-      replyTo: null,
-      quoteOf: null,
-      poll: null,
-      replySettings: null,
-      communityId: null,
-      madeWithAi: null,
-      paidPartnership: null,
-      publishAt: null,
-      expiresAt: null,
-    },
-  });
-  if (outcome.kind !== 'accepted') throw new Error(outcome.kind);
-  return outcome.jobId;
+  const posts = [{ text: secretText, media: Array(media).fill(source), altTexts: [] }] as const;
+  return await acceptedId(jobs, { order: orderOf(secretText, { posts }) });
 }
 
 it('tells each new state and each wait of a job once, with its reason, and nothing of its content', async () => {

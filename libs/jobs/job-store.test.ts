@@ -7,37 +7,16 @@ import { useOwnRedis } from '../../test/own-redis.ts';
 import type { AcceptOutcome, AcceptRequest } from './accept-job.ts';
 import { redisNow } from './job-record.ts';
 import { createJobStore, type MoveFacts } from './job-store.ts';
-import type { Order } from './order.ts';
+import { orderOf, requestOf } from './test-order.ts';
 
 const sealer = createSealer([{ kid: 'k1', key: randomBytes(32) }]);
-
-const orderOf = (text: string): Order => ({
-  posts: [{ text, media: [], altTexts: [] }],
-  replyTo: null,
-  quoteOf: null,
-  poll: null,
-  replySettings: null,
-  communityId: null,
-  madeWithAi: null,
-  paidPartnership: null,
-  publishAt: null,
-  expiresAt: null,
-});
 
 const { redis, url } = await useOwnRedis();
 
 const jobs = createJobStore({ redis, sealer });
 const store = () => jobs;
-const request = (given: Partial<AcceptRequest> = {}): AcceptRequest => ({
-  accountId: '7',
-  username: 'ada',
-  clientId: 'c',
-  order: orderOf('Hello'),
-  idempotencyKey: null,
-  allowDuplicate: false,
-  maxOpenJobs: 50,
-  ...given,
-});
+const request = (given: Partial<AcceptRequest> = {}): AcceptRequest =>
+  requestOf({ allowDuplicate: false, maxOpenJobs: 50, ...given });
 const accept = (given: Partial<AcceptRequest> = {}): Promise<AcceptOutcome> => store().accept(request(given));
 async function acceptJob(given: Partial<AcceptRequest> = {}): Promise<string> {
   const outcome = await accept({ allowDuplicate: true, ...given });

@@ -2,21 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { type Job, type JobState, jobStates, type MediaItem, newItem } from './job.ts';
 import { parseJob } from './job-record.ts';
 import { renderJob } from './job-view.ts';
-import type { Order } from './order.ts';
+import { orderOf } from './test-order.ts';
 
 const now = Date.UTC(2026, 0, 1);
-const order = (text = 'Hello'): Order => ({
-  posts: [{ text, media: [], altTexts: [] }],
-  replyTo: null,
-  quoteOf: null,
-  poll: null,
-  replySettings: null,
-  communityId: null,
-  madeWithAi: null,
-  paidPartnership: null,
-  publishAt: null,
-  expiresAt: null,
-});
 const job = (given: Partial<Job> = {}): Job => ({
   ...parseJob({
     ...{
@@ -33,7 +21,7 @@ const job = (given: Partial<Job> = {}): Job => ({
   ...given,
 });
 const view = (given: Partial<Job>, text?: string) =>
-  renderJob(job(given), order(text), { publicUrl: 'https://post.example', now });
+  renderJob(job(given), orderOf(text), { publicUrl: 'https://post.example', now });
 const item = (given: Partial<MediaItem>): MediaItem => ({ ...newItem, ...given });
 
 describe('the job object', () => {

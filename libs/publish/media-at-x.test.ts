@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type MediaItem, newItem, type PreparedItem } from '#libs/jobs/job.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
+import { acceptedId, orderOf } from '#libs/jobs/test-order.ts';
 import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { useOwnRedis } from '../../test/own-redis.ts';
@@ -42,19 +43,11 @@ type Kind = keyof typeof items;
 
 /** A thread with an item in each post, which a loss of Redis' memory has made ready to be sent, whatever its items are. */
 async function readyJob(kinds: readonly Kind[], cursor = 0) {
-  const none = { replyTo: null, quoteOf: null, poll: null, replySettings: null, communityId: null };
-  const rest = { madeWithAi: null, paidPartnership: null, publishAt: null, expiresAt: null };
   const [first = { text: '', media: [], altTexts: [] }, ...others] = kinds.map((kind, index) => ({
     ...{ text: `${kind} ${index}`, altTexts: [] },
     media: [{ kind: 'url', url: `https://example.com/${index}.mp4` } as const],
   }));
-  const outcome = await jobs.accept({
-    ...{ accountId: '7', username: 'ada', clientId: 'c', idempotencyKey: null },
-    order: { posts: [first, ...others], ...none, ...rest },
-    ...{ allowDuplicate: true, maxOpenJobs: 50 },
-  });
-  if (outcome.kind !== 'accepted') throw new Error(outcome.kind);
-  const { jobId } = outcome;
+  const jobId = await acceptedId(jobs, { order: orderOf('', { posts: [first, ...others] }) });
   for (const [index, kind] of kinds.entries()) {
     await jobs.claimItem(jobId, index, 'before');
     const step = items[kind].stage === 'ready' ? 'ready' : items[kind].prepared ? 'prepared' : 'new';

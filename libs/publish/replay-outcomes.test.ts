@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { redisNow } from '#libs/jobs/job-record.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
 import type { Order } from '#libs/jobs/order.ts';
+import { acceptedId, orderOf } from '#libs/jobs/test-order.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { openSpool } from '#libs/spool/spool.ts';
 import { useOwnRedis } from '../../test/own-redis.ts';
@@ -16,10 +17,8 @@ import { replayOutcomes } from './replay-outcomes.ts';
 
 const sealer = createSealer([{ kid: 'k1', key: randomBytes(32) }]);
 const post = (text: string) => ({ text, media: [], altTexts: [] });
-const none = { replyTo: null, quoteOf: null, poll: null, replySettings: null, communityId: null };
-const rest = { madeWithAi: null, paidPartnership: null, publishAt: null, expiresAt: null };
-const single: Order = { posts: [post('One')], ...none, ...rest };
-const thread: Order = { posts: [post('One'), post('Two')], ...none, ...rest };
+const single = orderOf('One');
+const thread = orderOf('One', { posts: [post('One'), post('Two')] });
 
 const { redis } = await useOwnRedis();
 let dir: string;
@@ -50,12 +49,7 @@ async function answeredPost(order: Order) {
   await rm(dir, { recursive: true });
   const spool = await openSpool(dir, sealer);
   const jobs = createJobStore({ redis, sealer });
-  const accepted = await jobs.accept({
-    ...{ accountId: '7', username: 'ada', clientId: 'c', order },
-    ...{ idempotencyKey: null, allowDuplicate: false, maxOpenJobs: 50 },
-  });
-  if (accepted.kind !== 'accepted') throw new Error(accepted.kind);
-  const { jobId } = accepted;
+  const jobId = await acceptedId(jobs, { order });
   const send = async (owner: string, attemptId: string) => {
     await jobs.claim(jobId, owner);
     const patch = { attemptId, openAttempts: 1, deadlineAt: redisNow(-1), intentAt: redisNow() };

@@ -12,6 +12,7 @@ import { neverTried } from '#libs/jobs/job-record.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
 import type { MediaSource } from '#libs/jobs/order.ts';
 import { createSpend } from '#libs/jobs/spend.ts';
+import { acceptedId, orderOf } from '#libs/jobs/test-order.ts';
 import { createUploadStore } from '#libs/jobs/upload-store.ts';
 import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import { createBlockPool } from '#libs/media/blocks.ts';
@@ -79,19 +80,9 @@ const deps: PublishDeps = {
 const context = { signal: new AbortController().signal, mayAct: () => true };
 
 async function accept(media: MediaSource[] = []): Promise<string> {
-  const none = { replyTo: null, quoteOf: null, poll: null, replySettings: null, communityId: null };
-  const rest = { madeWithAi: null, paidPartnership: null, publishAt: null, expiresAt: null };
-  const outcome = await jobs.accept({
-    accountId: '7',
-    username: 'ada',
-    clientId: 'c',
-    order: { posts: [{ text: 'Hello', media, altTexts: [] }], ...none, ...rest },
-    idempotencyKey: null,
-    allowDuplicate: true,
-    maxOpenJobs: 50,
+  return await acceptedId(jobs, {
+    order: orderOf('Hello', { posts: [{ text: 'Hello', media, altTexts: [] }] }),
   });
-  if (outcome.kind !== 'accepted') throw new Error(outcome.kind);
-  return outcome.jobId;
 }
 
 /** Runs again and again, each time as after a crash. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { afterAll, expect, it } from 'vitest';
 import { recordVersion } from '#libs/jobs/job.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
+import { acceptedId, orderOf } from '#libs/jobs/test-order.ts';
 import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import { createMediaStore } from '#libs/media/media-store.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
@@ -18,20 +19,9 @@ const mediaStore = createMediaStore({ dataDir: tmpdir() });
 
 /** Accepted, due to be looked at, and lost by the queue. */
 async function lostJob(place: number, accountId = '7', publishAt: number | null = null): Promise<string> {
-  const none = { replyTo: null, quoteOf: null, poll: null, replySettings: null, communityId: null };
-  const rest = { madeWithAi: null, paidPartnership: null, publishAt, expiresAt: null };
-  const outcome = await jobs.accept({
-    accountId,
-    username: 'ada',
-    clientId: 'c',
-    order: { posts: [{ text: 'Hello', media: [], altTexts: [] }], ...none, ...rest },
-    idempotencyKey: null,
-    allowDuplicate: true,
-    maxOpenJobs: 1000,
-  });
-  if (outcome.kind !== 'accepted') throw new Error(outcome.kind);
-  await redis.zadd('jobs:open', place, outcome.jobId);
-  return outcome.jobId;
+  const jobId = await acceptedId(jobs, { accountId, order: orderOf('Hello', { publishAt }) });
+  await redis.zadd('jobs:open', place, jobId);
+  return jobId;
 }
 
 it.each([

@@ -1,7 +1,7 @@
 import type { Job } from '#libs/jobs/job.ts';
 import { parseJob } from '#libs/jobs/job-record.ts';
 import { type Guard, type MoveName, moves } from '#libs/jobs/moves.ts';
-import type { Order } from '#libs/jobs/order.ts';
+import { orderOf } from '#libs/jobs/test-order.ts';
 import { type PlannedMove, planOutcome } from '#libs/publish/outcome-plan.ts';
 import { judgeCreate, type Verdict } from '#libs/publish/verdict.ts';
 import { type XAnswer, XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
@@ -101,18 +101,7 @@ function answer(given: Partial<XAnswer>): XAnswerError {
 }
 
 /** One plain post of text. */
-export const order: Order = {
-  posts: [{ text: 'Hello', media: [], altTexts: [] }],
-  replyTo: null,
-  quoteOf: null,
-  poll: null,
-  replySettings: null,
-  communityId: null,
-  madeWithAi: null,
-  paidPartnership: null,
-  publishAt: null,
-  expiresAt: null,
-};
+export const order = orderOf();
 
 const unchanging = { account: '7', username: 'ada', client: 'c', accepted_at: '1', sequence: '1' };
 const rest = { id: 'job', state: 'ready', updated_at: '1', order: '', fingerprint: 'f', media: '0' };
