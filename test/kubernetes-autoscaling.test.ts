@@ -21,6 +21,8 @@ describe('deploy/kubernetes/autoscaling', () => {
         z.object({
           type: z.literal('redis'),
           name: z.string(),
+          // KEDA 2.15 to 2.17.0 refuses a fallback beside triggers that do not say it, although it is the default.
+          metricType: z.literal('AverageValue'),
           metadata: z.object({ address: z.string(), listName: z.string(), listLength: z.string() }),
           authenticationRef: Named,
         }),
