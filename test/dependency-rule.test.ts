@@ -54,7 +54,7 @@ const allowed: Readonly<Record<string, readonly string[] | typeof all>> = {
   ],
   'libs/jobs': ['libs/x-api', 'libs/sealing', 'libs/problem', 'libs/redis', 'libs/insight'],
   'libs/accounts': ['libs/x-api', 'libs/sealing', 'libs/spool', 'libs/problem'],
-  'libs/insight': ['libs/x-api'],
+  'libs/insight': ['libs/x-api', 'libs/problem'],
   'libs/media': ['libs/problem'],
   'libs/deployment': ['libs/config'],
   'libs/run-app': ['libs/config', 'libs/log'],

@@ -1,3 +1,5 @@
+import { problemKinds } from '#libs/problem/problem.ts';
+
 /** One thing that is counted over all processes of a deployment, in the hash `count:<name>`. */
 export interface Counted {
   readonly help: string;
@@ -23,7 +25,7 @@ export const catalogue = {
       ['published', ''],
       ['canceled', ''],
       ['unconfirmed', ''],
-      ['failed', 'internal_error'],
+      ...Object.keys(problemKinds).map((code) => ['failed', code]),
     ],
   },
   posts_created: { help: 'Posts that X has taken; a thread is several.', labels: [], always: [[]] },
@@ -55,7 +57,9 @@ export const catalogue = {
     labels: ['status', 'code'],
     always: [
       ['503', 'unavailable'],
+      ['503', 'storage_full'],
       ['429', 'too_many_requests'],
+      ['429', 'too_many_open_jobs'],
     ],
   },
 } as const satisfies Readonly<Record<string, Counted>>;
