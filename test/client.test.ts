@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text as readAll } from 'node:stream/consumers';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fieldOf, locationOf, TestBrowser } from '#apps/api/sign-in/test-browser.ts';
@@ -113,6 +116,14 @@ describe('the client for the terminal', () => {
       expect((await run(...argv)).code).toBe(2);
     },
   );
+
+  it('ends quietly when whoever reads has seen enough', async () => {
+    const script = join(import.meta.dirname, '../apps/client/main.ts');
+    const child = spawn(process.execPath, [script, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.destroy();
+    const [[code], said] = await Promise.all([once(child, 'exit'), readAll(child.stderr)]);
+    expect({ code, said }).toEqual({ code: 0, said: '' });
+  });
 
   it('takes the one-time code of the connected page too, and forgets everything on sign-out', async () => {
     const browser = new TestBrowser();

@@ -10,6 +10,9 @@ const openers: Partial<Record<NodeJS.Platform, readonly [string, ...string[]]>> 
   win32: ['rundll32', 'url.dll,FileProtocolHandler'],
 };
 
+// Whoever reads may have seen enough (`npm run x -- list | head`).
+process.stdout.on('error', () => {});
+
 process.exitCode = await runClient({
   argv: process.argv.slice(2),
   credentials: openCredentials(process.env.XDG_CONFIG_HOME || join(homedir(), '.config')),
