@@ -62,3 +62,14 @@ it('the image has what the server reads at run time, and nothing of the tests', 
   expect(ignored[0]).toBe('*');
   expect(ignored).toContain('**/*.test.ts');
 });
+
+it('the image has no package that only tests want, although npm keeps those that an optional peer names too', async () => {
+  const { packages } = z
+    .object({ packages: z.record(z.string(), z.object({ devOptional: z.boolean().default(false) })) })
+    .parse(JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')));
+  const kept = Object.keys(packages).filter((path) => packages[path]?.devOptional);
+  const dockerfile = await readFile(join(root, 'Dockerfile'), 'utf8');
+  const removed = /^RUN npm ci --omit=dev && rm -rf (.+)$/m.exec(dockerfile)?.[1]?.split(' ') ?? [];
+  expect(kept).not.toEqual([]);
+  expect(removed).toEqual(expect.arrayContaining(kept));
+});
