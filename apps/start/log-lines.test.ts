@@ -1,9 +1,12 @@
 import { expect, it } from 'vitest';
 import { createLineWriter } from './log-lines.ts';
 
-function written(colours: boolean, ...lines: readonly [string, string][]): string {
+function written(
+  { terminal = true, colours = false }: { terminal?: boolean; colours?: boolean },
+  ...lines: readonly [string, string][]
+): string {
   const parts: string[] = [];
-  const print = createLineWriter({ colours, write: (part) => parts.push(part) });
+  const print = createLineWriter({ terminal, colours, write: (part) => parts.push(part) });
   for (const [name, line] of lines) print(name, line);
   return parts.join('');
 }
@@ -11,7 +14,7 @@ function written(colours: boolean, ...lines: readonly [string, string][]): strin
 it('log lines of every process become readable ones with the name of the process in front', () => {
   const time = '2026-11-21T10:20:30.000Z';
   const text = written(
-    false,
+    {},
     ['api', JSON.stringify({ level: 'info', time, name: 'api', jobId: 'j1', msg: 'accepted' })],
     ['worker', 'plain words'],
     ['worker', '{ no json'],
@@ -34,5 +37,10 @@ it('log lines of every process become readable ones with the name of the process
 });
 
 it('colours are for terminals', () => {
-  expect(written(true, ['api', 'words'])).toBe('\u001b[36mapi       |\u001b[0m words\n');
+  expect(written({ colours: true }, ['api', 'words'])).toBe('\u001b[36mapi       |\u001b[0m words\n');
+});
+
+it('where no terminal is, JSON lines stay JSON lines', () => {
+  const line = JSON.stringify({ level: 'info', name: 'api', msg: 'accepted' });
+  expect(written({ terminal: false }, ['api', line], ['api', 'words'])).toBe(`${line}\napi       | words\n`);
 });

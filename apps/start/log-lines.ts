@@ -3,12 +3,14 @@ import { prettyFactory } from 'pino-pretty';
 const colours = ['36', '33', '35', '32', '34'] as const;
 
 interface LineOptions {
+  /** Whether a person reads along: lines of JSON are made readable then, and left to be collected otherwise. */
+  readonly terminal: boolean;
   readonly colours: boolean;
   readonly write: (text: string) => unknown;
 }
 
-/** Prints what several processes say as one log: each line with the name of its process in front. */
-export function createLineWriter({ colours: inColour, write }: LineOptions) {
+/** Prints what several processes say as one log: each line with the name of its process in front, or in its JSON. */
+export function createLineWriter({ terminal, colours: inColour, write }: LineOptions) {
   const pretty = prettyFactory({
     colorize: inColour,
     ignore: 'pid,hostname,name',
@@ -17,6 +19,7 @@ export function createLineWriter({ colours: inColour, write }: LineOptions) {
   });
   const names: string[] = [];
   return (name: string, line: string): void => {
+    if (!terminal && line.startsWith('{')) return void write(`${line}\n`);
     if (!names.includes(name)) names.push(name);
     const colour = colours[names.indexOf(name) % colours.length];
     const label = `${name.padEnd(9)} |`;

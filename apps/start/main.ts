@@ -7,8 +7,9 @@ import { greeting, usage } from './messages.ts';
 import { startAll } from './start.ts';
 import { StartError } from './start-error.ts';
 
-const colours = process.stdout.isTTY === true && !process.env.NO_COLOR;
-const print = createLineWriter({ colours, write: (text) => process.stdout.write(text) });
+const terminal = process.stdout.isTTY === true;
+const colours = terminal && !process.env.NO_COLOR;
+const print = createLineWriter({ terminal, colours, write: (text) => process.stdout.write(text) });
 // Whoever read the log may have gone (`npm start | head`); that is no reason to stop posting.
 process.stdout.on('error', () => {});
 
