@@ -196,6 +196,8 @@ export async function startProcess(
       ...environment,
       LOG_LEVEL: 'info',
     },
+    // No .env file of somebody's lies there.
+    cwd: join(import.meta.dirname, '../apps'),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const output: string[] = [];
