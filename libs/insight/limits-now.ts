@@ -4,6 +4,12 @@ import { gauge, type Metric } from './samples.ts';
 /** Gates whose present window is known, by its end; written with them by libs/publish/scripts/gate-learn.lua. */
 const indexKey = 'gates';
 const breakers = { credits: 'gate:app:credits', x_down: 'gate:app:down' } as const;
+/**
+ * A breaker is deleted by the first call that gets through. Until then one call at a time tries, when a post that waits has its
+ * turn, which comes up to two minutes and more after the breaker's own time: this long after that it still counts as open.
+ * No longer, as nobody may be there to try.
+ */
+const triedWithinMs = 180_000;
 /** More accounts than this at a time are not looked at one by one. */
 const mostGates = 2000;
 const lot = 200;
@@ -65,12 +71,12 @@ async function readBreakers(redis: Redis, now: number): Promise<Metric> {
   const samples = await Promise.all(
     Object.entries(breakers).map(async ([breaker, key]) => {
       const closedUntil = Number((await redis.hget(key, 'closed_until')) ?? 0);
-      return { labels: { breaker }, value: closedUntil > now ? 1 : 0 };
+      return { labels: { breaker }, value: closedUntil + triedWithinMs > now ? 1 : 0 };
     }),
   );
   return gauge(
     'breaker_open',
-    '1: no calls are made because credits ran out, or because X is down.',
+    '1: credits ran out, or X is down; at most one call at a time tries whether that is over.',
     samples,
   );
 }
