@@ -3,7 +3,7 @@ import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import { readLimits } from '#libs/insight/limits-now.ts';
 import { gauge, type Metric, prefix, readCounts, toText } from '#libs/insight/samples.ts';
 import { readWorkers } from '#libs/insight/workers.ts';
-import { lookAtOpenJobs } from '#libs/jobs/open-jobs.ts';
+import { lookAtOpenJobs, type OpenJobs } from '#libs/jobs/open-jobs.ts';
 import type { Spend } from '#libs/jobs/spend.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
 import type { AnsweredRequest } from './operate-requests.ts';
@@ -63,10 +63,10 @@ async function deploymentText(deps: MetricsDeps): Promise<string> {
 async function readDeployment({ redis, wakeUps, spend, readiness }: MetricsDeps): Promise<Metric[]> {
   const now = Date.now();
   const problems = await readiness.problems();
+  const openJobs = await lookAtOpenJobs(redis, now);
   const groups = await Promise.all([
     readCounts(redis),
-    readOpenJobs(redis, now),
-    readLimits(redis, now),
+    readLimits(redis, now, openJobs.waitingByReason),
     readWorkers(redis, now),
     readSpend(spend),
     readQueues(wakeUps),
@@ -74,11 +74,10 @@ async function readDeployment({ redis, wakeUps, spend, readiness }: MetricsDeps)
   const ready = gauge('ready', '1: posts are accepted, as /readyz says.', [
     { value: problems.length === 0 ? 1 : 0 },
   ]);
-  return [ready, ...groups.flat()];
+  return [ready, ...tellOpenJobs(openJobs), ...groups.flat()];
 }
 
-async function readOpenJobs(redis: Redis, now: number): Promise<Metric[]> {
-  const { total, byStatus, waitingByReason, examined, overdueMs } = await lookAtOpenJobs(redis, now);
+function tellOpenJobs({ total, byStatus, waitingByReason, examined, overdueMs }: OpenJobs): Metric[] {
   return [
     gauge('jobs_open', 'Open jobs now, by status; unknown: more than are looked at one by one.', [
       ...statuses.map((status) => ({ labels: { status }, value: byStatus[status] ?? 0 })),

@@ -4,12 +4,8 @@ import { gauge, type Metric } from './samples.ts';
 /** Gates whose present window is known, by its end; written with them by libs/publish/scripts/gate-learn.lua. */
 const indexKey = 'gates';
 const breakers = { credits: 'gate:app:credits', x_down: 'gate:app:down' } as const;
-/**
- * A breaker is deleted by the first call that gets through. Until then one call at a time tries, when a post that waits has its
- * turn, which comes up to two minutes and more after the breaker's own time: this long after that it still counts as open.
- * No longer, as nobody may be there to try.
- */
-const triedWithinMs = 180_000;
+/** A call that tries whether X is back takes its 30 s; the breaker keeps itself closed for it for the first of them. */
+const tryMs = 60_000;
 /** More accounts than this at a time are not looked at one by one. */
 const mostGates = 2000;
 const lot = 200;
@@ -28,8 +24,15 @@ interface Tightest {
   closed: number;
 }
 
-/** How much X's limits still allow: for each endpoint the account, or the app, that is closest to its limit. */
-export async function readLimits(redis: Redis, now: number): Promise<Metric[]> {
+/**
+ * How much X's limits still allow: for each endpoint the account, or the app, that is closest to its limit.
+ * `waiting`: how many jobs wait for what.
+ */
+export async function readLimits(
+  redis: Redis,
+  now: number,
+  waiting: Readonly<Record<string, number>>,
+): Promise<Metric[]> {
   const keys = await redis.zrange(indexKey, String(now), '+inf', 'BYSCORE', 'LIMIT', 0, mostGates);
   const gates: Gate[] = [];
   // Some at a time: whoever waits for an answer of this process meanwhile gets it between two lots.
@@ -63,15 +66,24 @@ export async function readLimits(redis: Redis, now: number): Promise<Metric[]> {
       'How many accounts (user), or the app, X lets make no call now.',
       samples(({ closed }) => closed),
     ),
-    await readBreakers(redis, now),
+    await readBreakers(redis, now, waiting),
   ];
 }
 
-async function readBreakers(redis: Redis, now: number): Promise<Metric> {
+/**
+ * A breaker is deleted by the first call that gets through. Until then one call at a time tries, when a post that waits has its
+ * turn, which may be long after the breaker's own time. Where none waits nobody tries, and nothing is known.
+ */
+async function readBreakers(
+  redis: Redis,
+  now: number,
+  waiting: Readonly<Record<string, number>>,
+): Promise<Metric> {
   const samples = await Promise.all(
     Object.entries(breakers).map(async ([breaker, key]) => {
       const closedUntil = Number((await redis.hget(key, 'closed_until')) ?? 0);
-      return { labels: { breaker }, value: closedUntil + triedWithinMs > now ? 1 : 0 };
+      const isWaitedFor = closedUntil > 0 && (waiting[breaker] ?? 0) > 0;
+      return { labels: { breaker }, value: isWaitedFor || closedUntil + tryMs > now ? 1 : 0 };
     }),
   );
   return gauge(
