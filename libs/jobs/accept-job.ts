@@ -1,11 +1,13 @@
 import { hash } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import type { Script } from '#libs/redis/script.ts';
 import { randomBytes } from '#libs/sealing/random-bytes.ts';
 import type { Sealer } from '#libs/sealing/sealing.ts';
 import { type Job, newItem, recordVersion } from './job.ts';
 import { listKey, openKey, openOfKey, orderContext, recordKey } from './job-keys.ts';
 import { parseJob } from './job-record.ts';
 import { jobScript } from './job-script.ts';
+import { createOpenJobsLately } from './open-jobs-lately.ts';
 import { fingerprintOf, isReadyAtOnce, mediaOf, type Order } from './order.ts';
 
 const recentMs = 10 * 60 * 1000;
@@ -35,10 +37,6 @@ export interface AcceptRequest {
   readonly onSent?: ((jobId: string, openJobs: number) => void) | undefined;
 }
 
-/** How long a count of open jobs says something about whether its account is posting a lot. */
-const latelyMs = 60_000;
-const mostCounts = 1000;
-
 function idempotencyKeyOf(request: Pick<AcceptRequest, 'accountId' | 'clientId'>, key: string): string {
   return `idem:${request.accountId}:${request.clientId}:${hash('sha256', key, 'base64url')}`;
 }
@@ -52,20 +50,36 @@ interface AcceptorOptions {
   readonly onAccepted: (job: Job, order: Order) => void;
 }
 
+/** As accept.lua says. */
+type Answer = readonly [
+  outcome: string,
+  value: string,
+  openJobs: number,
+  acceptedAt: number | string,
+  sequence: string,
+];
+
 /** The way of a post into the store: once for each wish, however often it is told. */
 export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOptions) {
   const acceptScript = jobScript(redis, 'accept', { known: true });
-  const counts = new Map<string, { readonly openJobs: number; readonly at: number }>();
+  const lately = createOpenJobsLately();
 
-  /** As Redis told after the account's last post, if that is not long ago. */
-  function openJobsLately(accountId: string): number {
-    const known = counts.get(accountId);
-    return known && performance.now() - known.at < latelyMs ? known.openJobs : 0;
-  }
-
-  function noteOpenJobs(accountId: string, openJobs: number): void {
-    if (counts.size >= mostCounts) counts.clear();
-    counts.set(accountId, { openJobs, at: performance.now() });
+  async function send(
+    { accountId, onSent }: AcceptRequest,
+    jobId: string,
+    ...script: Parameters<Script>
+  ): Promise<Answer> {
+    const answering = acceptScript(...script);
+    const before = lately.sending(accountId);
+    onSent?.(jobId, before);
+    let openJobs: number | null = null;
+    try {
+      const answer = (await answering) as Answer;
+      if (answer[0] === 'new') openJobs = answer[2];
+      return answer;
+    } finally {
+      lately.sent(accountId, openJobs);
+    }
   }
 
   async function accept(request: AcceptRequest): Promise<AcceptOutcome> {
@@ -85,7 +99,9 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
       more[`item:${index}`] = JSON.stringify(newItem);
       more[`item:${index}:step`] = 'new';
     }
-    const accepting = acceptScript(
+    const [outcome, value, openJobs, acceptedAt, sequence] = await send(
+      request,
+      jobId,
       [
         recordKey(jobId),
         idem,
@@ -104,9 +120,6 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
         ...Object.entries(more).flat(),
       ],
     );
-    request.onSent?.(jobId, openJobsLately(accountId));
-    const answer = (await accepting) as [string, string, number, number | string, string];
-    const [outcome, value, openJobs, acceptedAt, sequence] = answer;
     switch (outcome) {
       case 'new': {
         const at = String(acceptedAt);
@@ -116,7 +129,6 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
           ...{ accepted_at: at, updated_at: at, sequence },
         });
         onAccepted(job, order);
-        noteOpenJobs(accountId, openJobs);
         return { kind: 'accepted', jobId: value, job, openJobs };
       }
       case 'replay':

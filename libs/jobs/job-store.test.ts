@@ -101,12 +101,21 @@ describe('accepting', () => {
     expect(await stateSeenBehind('After a restart')).toBe('accepted');
   });
 
-  it('what is sent along with a post hears how many open jobs its account had at its last post', async () => {
+  it('what is sent along with a post hears how many open jobs its account has, those on their way included', async () => {
     const heard: number[] = [];
     const onSent = (_: string, openJobs: number) => heard.push(openJobs);
     for (const text of ['One', 'Two', 'Three'])
       await accept({ accountId: 'another', order: orderOf(text), onSent });
     expect(heard).toEqual([0, 1, 2]);
+    const burst = ['Four', 'Five'].map((text) =>
+      accept({ accountId: 'another', order: orderOf(text), onSent }),
+    );
+    await Promise.all([...burst, accept({ accountId: 'yet another', onSent })]);
+    expect(heard.slice(3)).toEqual([3, 4, 0]);
+    // One that is none does not count.
+    await accept({ accountId: 'another', order: orderOf('Four'), onSent });
+    await accept({ accountId: 'another', order: orderOf('Six'), onSent });
+    expect(heard.slice(6)).toEqual([5, 5]);
   });
 
   it('what was canceled may be asked for again at once', async () => {
