@@ -1,11 +1,15 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 
+const logFile = join(import.meta.dirname, 'log.ts');
+
 /** What a process prints that logs this, however it ends. */
 async function printed(expression: string, level = 'info'): Promise<Record<string, unknown>[]> {
-  const program = `import { createLog } from ${JSON.stringify(join(import.meta.dirname, 'log.ts'))};
+  const program = `import { createLog } from ${JSON.stringify(logFile)};
 const log = createLog('api', '${level}');
 ${expression}`;
   const args = ['--input-type=module', '-e', program];
@@ -56,4 +60,25 @@ it.each([
     `log.info({}, 'One'); log.info({}, 'Two'); setImmediate(() => setImmediate(() => { ${later} }));`,
   );
   expect(lines.map(({ msg }) => msg)).toEqual(['One', 'Two', 'Three']);
+});
+
+it('a process goes on when whoever read its log has ended', async () => {
+  const program = `import { createLog } from ${JSON.stringify(logFile)};
+const log = createLog('api', 'info');
+process.on('message', () => { log.info({}, 'Unheard'); setTimeout(() => process.send('alive'), 100); });
+log.info({}, 'Ready');`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  });
+  try {
+    await once(child.stdout as Readable, 'data');
+    child.stdout?.destroy();
+    for (let times = 0; times < 3; times++) {
+      child.send('Log something');
+      const answer = once(child, 'message', { signal: AbortSignal.timeout(30_000) });
+      expect((await answer)[0]).toBe('alive');
+    }
+  } finally {
+    child.kill('SIGKILL');
+  }
 });

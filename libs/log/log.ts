@@ -49,22 +49,30 @@ let stdout: DestinationStream | undefined;
 
 /** The time between two writes: under load many lines share one. A line after a pause is written at once. */
 const writeEveryMs = 20;
+const mostWaiting = 16_000;
+/** More than this, which whoever reads the log has not taken yet, is not kept. */
+const mostUnreadBytes = 16 * 1024 * 1024;
 
 /** Lines leave in few writes, and those before an end of the process before that. */
 function openStdout(): DestinationStream {
-  const buffer = pino.destination({ sync: true, minLength: 16_000 });
+  const { stdout: out } = process;
+  let lines = '';
   let isDue = false;
   let nextAt = 0;
+  // Whoever reads the log may end, or stop reading: that is no reason to stop posting.
+  out.on('error', () => {});
   const flush = () => {
     isDue = false;
     nextAt = performance.now() + writeEveryMs;
-    buffer.flushSync();
+    if (out.writable && out.writableLength < mostUnreadBytes) out.write(lines);
+    lines = '';
   };
   process.on('exit', flush);
   return {
     write(line) {
-      buffer.write(line);
-      if (isDue) return;
+      lines += line;
+      if (lines.length > mostWaiting) flush();
+      if (isDue || lines === '') return;
       isDue = true;
       const waitMs = nextAt - performance.now();
       if (waitMs > 0) setTimeout(flush, waitMs);
