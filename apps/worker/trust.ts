@@ -4,6 +4,7 @@ import type { JobStore } from '#libs/jobs/job-store.ts';
 import type { Log } from '#libs/log/log.ts';
 import type { RedisConnection } from '#libs/redis/connect.ts';
 import { createEpochWatch } from '#libs/redis/epoch.ts';
+import { lastWords } from '#libs/redis/last-words.ts';
 
 const everyMs = 1000;
 
@@ -71,7 +72,7 @@ export async function watchTrust({ redis, jobs, dataDir, counts, log }: TrustOpt
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
       redis.off('close', onClose).off('ready', lookAgain);
-      await watch.close().catch(() => {});
+      await lastWords(watch.close());
     },
   };
 }

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Queue, type Job as QueueEntry } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { lastWords } from '#libs/redis/last-words.ts';
 
 /** What a queue entry carries: references, never content. `index` names a media item of the job. */
 export interface WakeUpData {
@@ -105,7 +106,7 @@ export function createWakeUps({ redis, now = Date.now }: { redis: Redis; now?: (
     itemTurn,
     queues,
     [Symbol.asyncDispose]: async () => {
-      await Promise.all(Object.values(queues).map((queue) => queue.close()));
+      await lastWords(Promise.all(Object.values(queues).map((queue) => queue.close())));
     },
   };
 }

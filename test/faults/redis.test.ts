@@ -68,6 +68,21 @@ describe.concurrent('Redis is killed', () => {
   );
 });
 
+describe.concurrent('Redis is away', () => {
+  it('a worker that is told to stop meanwhile ends in good order, and posts go on with another one', async () => {
+    await using rig = await startRig();
+    const session = await rig.account();
+    await using worker = await rig.worker();
+    expect(await settled(rig, await ask(session))).toMatchObject({ status: 'published' });
+    await rig.killRedis();
+    worker.kill('SIGTERM');
+    expect(await worker.exited).toMatchObject({ code: 0 });
+    await rig.startRedisAgain();
+    await using _heir = await rig.worker();
+    expect(await settled(rig, await ask(session))).toMatchObject({ status: 'published' });
+  });
+});
+
 describe.concurrent('Redis does not let anybody in', () => {
   it('for a password that has changed: 503, and readiness says why; it goes on when the password is right again', async () => {
     await using rig = await startRig({ workers: 1 });
