@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { JobView } from '#libs/jobs/job-view.ts';
+import { connectRedis } from '#libs/redis/connect.ts';
 import { type System, startSystem } from './system.ts';
 
 let system: System;
@@ -45,6 +46,9 @@ it('posts that were accepted while the budget still had room for each are sent o
   await hold.reached;
   const second = await ask('https://example.com second');
   expect([first.status, second.status]).toEqual([202, 202]);
+  // Asleep until it is its turn: what is just about to be sent is not held back any more.
+  await using redis = await connectRedis(system.redis.url, 'wait');
+  await expect.poll(() => redis.zcard('bull:tweets:delayed')).toBe(1);
   hold.release();
   const end = (job: JobView) => session.request<JobView>('GET', `/jobs/${job.job_id}?wait_seconds=40`);
   expect((await end(first.body)).body.status).toBe('published');

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import type { Counts } from '#libs/insight/counts.ts';
+import { lastWords } from '#libs/insight/last-words.ts';
 import type { JobStore } from '#libs/jobs/job-store.ts';
 import type { Log } from '#libs/log/log.ts';
 import type { RedisConnection } from '#libs/redis/connect.ts';
 import { createEpochWatch } from '#libs/redis/epoch.ts';
-import { lastWords } from '#libs/redis/last-words.ts';
 
 const everyMs = 1000;
 

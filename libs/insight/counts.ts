@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import { lastWords } from '#libs/redis/last-words.ts';
 import { bucketOf, type Counted, type CountedName, catalogue, countKey } from './catalogue.ts';
+import { lastWords } from './last-words.ts';
 
 type Labels<Name extends CountedName> = (typeof catalogue)[Name]['labels'] extends readonly []
   ? readonly []

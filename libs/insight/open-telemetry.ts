@@ -17,7 +17,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
-import { lastWords } from '#libs/redis/last-words.ts';
+import { lastWords } from './last-words.ts';
 import { formatTraceparent, parseTraceparent } from './traceparent.ts';
 import type { Span, SpanOptions, Tracing } from './tracing.ts';
 

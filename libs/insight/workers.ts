@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { lastWords } from '#libs/redis/last-words.ts';
+import { lastWords } from './last-words.ts';
 import { gauge, type Metric } from './samples.ts';
 
 const key = 'count:workers';

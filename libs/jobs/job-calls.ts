@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { lastWords } from '#libs/redis/last-words.ts';
+import { lastWords } from '#libs/insight/last-words.ts';
 import { prepareScript } from '#libs/redis/script.ts';
 
 /** The latest calls that are kept of one job: a long video has hundreds of segments. */

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Queue, type Job as QueueEntry } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { lastWords } from '#libs/redis/last-words.ts';
+import { lastWords } from '#libs/insight/last-words.ts';
 
 /** What a queue entry carries: references, never content. `index` names a media item of the job. */
 export interface WakeUpData {
