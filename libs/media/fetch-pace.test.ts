@@ -31,7 +31,7 @@ describe('a slow media host', () => {
     await using fetcher = createMediaFetcher({
       trustedHosts: [`127.0.0.1:${host.port}`],
       retryDelaysMs: [],
-      timeouts: { resolveMs: 100, connectMs: 100, headersMs: 1_000 },
+      timeouts: { resolveMs: 5_000, connectMs: 5_000, headersMs: 1_000 },
     });
     const fetching = fetcher.fetchDocument(`http://127.0.0.1:${host.port}/`, patient);
     await expect(fetching).rejects.toMatchObject({
