@@ -33,8 +33,11 @@ export async function startWorker(
   stack.use(await signOfLife({ redis, queues: config.worker.queues }));
   const stopping = new AbortController();
 
-  for (const queue of config.worker.queues)
-    stack.use(serveQueue({ queue, config, deps, stopping: stopping.signal, trust, log, redis, timings }));
+  const served = config.worker.queues.map((queue) =>
+    serveQueue({ queue, config, deps, stopping: stopping.signal, trust, log, redis, timings }),
+  );
+  // At once: while one of them waited for a post on its way, another would take up work only to put it down again.
+  stack.defer(async () => void (await Promise.all(served.map((queue) => queue[Symbol.asyncDispose]()))));
   const sweepOnce = oneAtATime(() =>
     sweep(deps, stopping.signal).catch((error: unknown) =>
       log.warn({ err: error }, 'The sweep could not be finished; the next one follows'),

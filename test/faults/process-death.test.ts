@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { noise } from '#libs/media/test-pictures.ts';
+import { connectRedis } from '#libs/redis/connect.ts';
 import { startRedisRelay } from '../redis-relay.ts';
 import type { Session } from '../system.ts';
 import { append, ask, create, type Rig, settled, startRig, timeline, until } from './rig.ts';
@@ -124,6 +125,30 @@ describe.concurrent('a worker told to stop', () => {
       expect(rig.requests(session, timeline)).toHaveLength(0);
     },
   );
+
+  it('while a post and an upload are at X takes nothing up again until the post is through', async () => {
+    await using rig = await startRig();
+    const [poster, uploader] = [await rig.account(), await rig.account()];
+    const post = rig.simulator.faults.hold(create, 'committed');
+    const upload = rig.simulator.faults.hold(append, 'read');
+    const worker = await rig.worker();
+    const asked = [await ask(poster), await ask(uploader, { media_url: await givePicture(rig) })] as const;
+    await Promise.all([post.reached, upload.reached]);
+    worker.kill('SIGTERM');
+    await line(worker.output, worker, 'Stopping');
+    await using redis = await connectRedis(rig.redis.url, 'wait');
+    const entry = `bull:media:job-${asked[1].jobId}-0`;
+    await expect
+      .poll(() => redis.zscore('bull:media:delayed', entry.slice('bull:media:'.length)))
+      .not.toBeNull();
+    post.release();
+    expect(await worker.exited).toEqual({ code: 0, signal: null });
+    expect(await redis.hget(entry, 'ats')).toBe('1');
+    rig.simulator.faults.clear();
+    await using _next = await rig.worker();
+    for (const one of asked)
+      expect(await settled(rig, one)).toMatchObject({ status: 'published', attempts: 1 });
+  });
 
   it('in the middle of an upload ends with 0, and the next worker goes on', async () => {
     await using rig = await startRig();
