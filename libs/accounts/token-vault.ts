@@ -46,8 +46,8 @@ const defaultMinValidMs = 10 * 60_000;
 const sendWithinMs = 5000;
 /** A refresh takes 35 s at most; whoever holds the lock longer has died. */
 const waitForOtherMs = 75_000;
-/** They try every ten seconds, and as soon as Redis is back: see `keepReplaying`. */
-const usualOthersStoreMs = 12_000;
+/** They do it as soon as Redis is back (`keepReplaying`). Longer would be a wait in which this process may end as well. */
+const usualOthersStoreMs = 3000;
 
 /** Opens the vault. Disposing of it waits for refreshes that are going on. */
 export function createTokenVault(options: TokenVaultDeps): TokenVault {
