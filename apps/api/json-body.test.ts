@@ -1,7 +1,8 @@
+import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ProblemError } from '#libs/problem/problem.ts';
-import { parseStrictJson } from './json-body.ts';
+import { parseStrictJson, readJsonBody } from './json-body.ts';
 
 const codeOf = (text: string): string => {
   try {
@@ -57,4 +58,22 @@ describe('a JSON body', () => {
   it('may have brackets, quotes and colons in its strings', () => {
     expect(codeOf(JSON.stringify({ a: '{"b":1,"b":2}[[[', 'c"}:': '\\' }))).toBe('ok');
   });
+
+  const bodyOf = (chunks: string[]) =>
+    Object.assign(Readable.from(chunks.map((chunk) => Buffer.from(chunk))), {
+      headers: { 'content-type': 'application/json' },
+    });
+
+  it('may come in pieces', async () => {
+    expect(await readJsonBody(bodyOf(['{"te', 'xt":"a', 'b"}']))).toEqual({ text: 'ab' });
+  });
+
+  it.each([0, 1])(
+    'broke off when its sender hung up, also before anybody read it: after %i turns',
+    async (turns) => {
+      const body = bodyOf(['{}']).destroy();
+      for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
+      await expect(readJsonBody(body)).rejects.toMatchObject({ code: 'bad_request' });
+    },
+  );
 });

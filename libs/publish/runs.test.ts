@@ -124,34 +124,35 @@ it('a post that may be on X since Redis went back, and that cannot be read here,
   expect(await redis.smembers('open:7')).toEqual([]);
 });
 
-it('a post that its user sends again during the last look at it stays in work', async () => {
+/** A post in doubt that its user has left alone for more than a day. */
+async function unsettledForADay(): Promise<string> {
   const jobId = await accept();
-  const ended = {
-    state: 'unconfirmed',
-    ended_at: Date.now() - 25 * 3_600_000,
-    intent_at: Date.now() - 26 * 3_600_000,
-  };
+  const hoursAgo = (hours: number) => Date.now() - hours * 3_600_000;
+  const ended = { state: 'unconfirmed', ended_at: hoursAgo(25), intent_at: hoursAgo(26) };
   await redis.hset(`job:${jobId}`, ended);
+  return jobId;
+}
+
+/** A run of the post in which X tells these posts of its account. */
+async function lookAtX(jobId: string, recentTweets: PublishDeps['x']['recentTweets']): Promise<void> {
+  const vault = { ...deps.vault, accessToken: async () => 'token' };
+  await runTweet({ ...deps, vault, x: { ...x, recentTweets } }, jobId, context);
+}
+
+it('a post that its user sends again during the last look at it stays in work', async () => {
+  const jobId = await unsettledForADay();
   const recentTweets = async () => {
     await jobs.move(jobId, 'resolveResend', { cursor: 0, checkAfterMs: 5000, patch: neverTried });
     return [];
   };
-  const vault = { ...deps.vault, accessToken: async () => 'token' };
-  await runTweet({ ...deps, vault, x: { ...x, recentTweets } }, jobId, context);
+  await lookAtX(jobId, recentTweets);
   expect(await jobs.find(jobId)).toMatchObject({ state: 'ready' });
   expect(await jobs.isOpen(jobId)).toBe(true);
 });
 
 it('a post that nobody settled is not looked at any more after a day', async () => {
-  const jobId = await accept();
-  const ended = {
-    state: 'unconfirmed',
-    ended_at: Date.now() - 25 * 3_600_000,
-    intent_at: Date.now() - 26 * 3_600_000,
-  };
-  await redis.hset(`job:${jobId}`, ended);
-  const vault = { ...deps.vault, accessToken: async () => 'token' };
-  await runTweet({ ...deps, vault, x: { ...x, recentTweets: async () => [] } }, jobId, context);
+  const jobId = await unsettledForADay();
+  await lookAtX(jobId, async () => []);
   expect(await jobs.find(jobId)).toMatchObject({ state: 'unconfirmed' });
   expect(await jobs.isOpen(jobId)).toBe(false);
 });
