@@ -53,11 +53,11 @@ function readBytes(request: Body): Promise<Buffer> {
     .on('data', take)
     .once('end', () => {
       clearTimeout(slow);
+      request.off('close', brokeOff);
       resolve(Buffer.concat(chunks));
     })
     .once('error', brokeOff)
-    // After the end it changes nothing any more.
-    .once('close', () => brokeOff());
+    .once('close', brokeOff);
   // Whoever hung up before the first of its bytes was asked for is not told of again.
   if (request.destroyed) brokeOff();
   return promise;
