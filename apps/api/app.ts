@@ -6,7 +6,7 @@ import type { Tracing } from '#libs/insight/tracing.ts';
 import type { Log } from '#libs/log/log.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import type { AccountAnswers } from './account.ts';
-import { identifyCaller, requireScope } from './caller.ts';
+import { identifyCaller, requireScope, withCaller } from './caller.ts';
 import { type PagesDeps, pageRoutes } from './home.ts';
 import type { JobAnswers } from './jobs.ts';
 import { readJsonBody } from './json-body.ts';
@@ -136,9 +136,13 @@ function postingRoutes(deps: AppDeps): Router {
   );
   if (!deps.doors.rest) return router;
   router.post('/postTweet', async (ctx) => {
-    const who = await writer(ctx);
     const keys = ctx.req.headersDistinct['idempotency-key'];
-    const accepted = await acceptPost(posting, who, await readJsonBody(ctx.req), keys);
+    let body: Promise<unknown> | undefined;
+    const accepted = await withCaller(ctx, { ...signIn, throttle }, async (who) => {
+      requireScope(who, 'tweet.write');
+      body ??= readJsonBody(ctx.req);
+      return await acceptPost(posting, who, await body, keys);
+    });
     const job = await jobs.settled(ctx, accepted);
     jobs.send(ctx, job, accepted);
     if (jobs.isInWork(job)) {

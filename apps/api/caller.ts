@@ -8,6 +8,10 @@ interface IdentifyDeps {
   readonly throttle: Throttle;
 }
 
+interface RecallDeps extends IdentifyDeps {
+  readonly recallCaller: (accessToken: string) => Caller | null;
+}
+
 /** A front door: the tokens that are good for it, and what its challenge says besides the error. */
 export interface Door {
   readonly audience: Caller['audience'];
@@ -26,8 +30,7 @@ export async function identifyCaller(
   { findCaller, throttle }: IdentifyDeps,
   door: Door = restDoor,
 ): Promise<Caller> {
-  const header = ctx.get('authorization');
-  const token = /^Bearer +([\w~+/.-]+=*) *$/i.exec(header)?.[1];
+  const token = tokenOf(ctx);
   if (!token) {
     await throttle.countUnknown(ctx);
     throw challenge(door, [], 'Sign in first: send an access token as Authorization: Bearer …');
@@ -41,10 +44,43 @@ export async function identifyCaller(
       'The access token is unknown, expired, revoked or for another address. Refresh it or sign in again.',
     );
   }
-  // For the log line of the request.
+  await count(ctx, caller, throttle);
+  return caller;
+}
+
+/**
+ * Does `work` for who calls. One whom this process has recognised before is not looked up first: that `work` makes sure
+ * of its `standing` in the same step as it does anything. If it is refused then, whatever for, all is done again for who
+ * calls as things are now.
+ * @throws {ProblemError} what `work` throws, and what `identifyCaller` does
+ */
+export async function withCaller<T>(
+  ctx: Context,
+  deps: RecallDeps,
+  work: (caller: Caller) => Promise<T>,
+): Promise<T> {
+  const recalled = deps.recallCaller(tokenOf(ctx) ?? '');
+  if (recalled?.audience === restDoor.audience) {
+    await count(ctx, recalled, deps.throttle);
+    try {
+      return await work(recalled);
+    } catch (error) {
+      if (!(error instanceof ProblemError)) throw error;
+    }
+  }
+  return await work(await identifyCaller(ctx, deps));
+}
+
+function tokenOf(ctx: Context): string | undefined {
+  return /^Bearer +([\w~+/.-]+=*) *$/i.exec(ctx.get('authorization'))?.[1];
+}
+
+/** Once for each request. */
+async function count(ctx: Context, caller: Caller, throttle: Throttle): Promise<void> {
+  if (ctx.state.accountId === caller.accountId) return;
+  // For the log line of the request, too.
   ctx.state.accountId = caller.accountId;
   await throttle.countCaller(caller);
-  return caller;
 }
 
 /**

@@ -71,7 +71,7 @@ export async function acceptPost(
     idempotencyKey: key,
     allowDuplicate: request.allowDuplicate,
     maxOpenJobs: deps.maxOpenJobs,
-    onlyWith: accountKey(caller.accountId),
+    onlyWith: caller.standing ?? { keys: [accountKey(caller.accountId)] },
     // Along with the post itself, because each write costs Redis a sync of its disk. Should it turn out to be none,
     // a worker finds no such job.
     onSent: isReady ? (jobId, openJobs) => void wake(deps, jobId, order, openJobs) : undefined,

@@ -19,6 +19,16 @@ export type AcceptOutcome =
   | { readonly kind: 'too_many'; readonly openJobs: number }
   | { readonly kind: 'gone' };
 
+/** What something hangs on: keys that are there, and fields of a hash that are what they were when they were read. */
+export interface Standing {
+  readonly keys: readonly string[];
+  readonly hash?: {
+    readonly key: string;
+    readonly names: readonly string[];
+    readonly values: readonly (string | null)[];
+  };
+}
+
 export interface AcceptRequest {
   readonly accountId: string;
   /** The account's name at X when it asked, for the URLs of its posts. */
@@ -28,8 +38,8 @@ export interface AcceptRequest {
   readonly idempotencyKey: string | null;
   readonly allowDuplicate: boolean;
   readonly maxOpenJobs: number;
-  /** A key without which nothing is accepted (any more): that of the account, which may be disconnected this very moment. */
-  readonly onlyWith?: string;
+  /** What has to be so in the very moment of accepting. */
+  readonly onlyWith?: Standing | undefined;
   /**
    * Called once the post is on its way to Redis: what this sends over the same connection arrives right behind it, in
    * the same write. Hears the id that the post has if it is accepted, and how many open jobs the account had lately.
@@ -88,6 +98,7 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
     const fingerprint = fingerprintOf(order);
     const idem = request.idempotencyKey === null ? '' : idempotencyKeyOf(request, request.idempotencyKey);
     const sealedOrder = sealer.seal(JSON.stringify(order), orderContext(accountId, jobId));
+    const { keys = [], hash } = request.onlyWith ?? {};
     const media = mediaOf(order).length;
     const traceparent = here();
     const more: Record<string, string> = {};
@@ -109,7 +120,8 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
         openKey,
         listKey(accountId),
         openOfKey(accountId),
-        request.onlyWith ?? '',
+        hash?.key ?? '',
+        ...keys,
       ],
       [
         ...[jobId, accountId, request.username, request.clientId, recordVersion, sealedOrder, fingerprint],
@@ -117,6 +129,9 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
         recentMs,
         request.maxOpenJobs,
         isReadyAtOnce(order) ? 1 : 0,
+        hash?.names.length ?? 0,
+        ...(hash?.names ?? []),
+        ...(hash?.values.map((value) => value ?? '') ?? []),
         ...Object.entries(more).flat(),
       ],
     );

@@ -4,4 +4,4 @@
  * a third of what they took. `package.json` and the `Dockerfile` say the same.
  * @see https://nodejs.org/api/cli.html#--max-semi-space-sizesize-in-megabytes
  */
-export const serverFlags: readonly string[] = ['--max-semi-space-size=8'];
+export const serverFlags: readonly string[] = ['--max-semi-space-size=16'];

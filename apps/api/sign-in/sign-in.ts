@@ -61,6 +61,8 @@ export interface SignIn {
   readonly routes: Middleware;
   /** Who an access token stands for; null when it is not a valid one of ours. */
   findCaller(accessToken: string): Promise<Caller | null>;
+  /** Who it stood for when this process last looked, for whoever makes sure of its `standing`; null: look. */
+  recallCaller(accessToken: string): Caller | null;
   /** Makes every token, code, grant and browser session of the account invalid at once. */
   revokeAccount(accountId: string): Promise<void>;
 }
@@ -94,6 +96,7 @@ export async function createSignIn(options: SignInOptions): Promise<SignIn> {
   return {
     routes: serve(routes, (ctx, next) => outside(ctx, () => explainFaults(ctx, next))),
     findCaller: (accessToken) => desk.findCaller(accessToken),
+    recallCaller: (accessToken) => desk.recallCaller(accessToken),
     revokeAccount: async (accountId) => {
       await Promise.all([store.revokeAccount(accountId), options.sessions.revokeAccount(accountId)]);
     },

@@ -1,7 +1,10 @@
 import type { Provider } from 'oidc-provider';
-import type { Account, AccountStore } from '#libs/accounts/account-store.ts';
+import { type Account, type AccountStore, accountFields } from '#libs/accounts/account-store.ts';
+import { accountKey } from '#libs/accounts/token-store.ts';
+import type { Standing } from '#libs/jobs/accept-job.ts';
 import type { Audiences } from './authorization-server.ts';
 import { ownClientId, ownRedirectUri } from './clients.ts';
+import { nowSeconds, recordKey } from './oidc-records.ts';
 import type { OidcStore } from './oidc-store.ts';
 import { grantedScope } from './scope.ts';
 
@@ -13,6 +16,8 @@ export interface Caller {
   readonly audience: 'rest' | 'mcp';
   /** The account as it was when the token was looked up, null: it is gone; undefined where nobody has looked. */
   readonly account?: Account | null | undefined;
+  /** Of a caller that was recognised before and not looked up now: it is none any more unless all this is still so. */
+  readonly standing?: Standing;
 }
 
 interface OurTokens {
@@ -43,7 +48,11 @@ export interface TokenDesk {
   oneTimeCode(accountId: string, scope: readonly string[]): Promise<string>;
   /** null for whatever is not a valid access token of this server. */
   findCaller(accessToken: string): Promise<Caller | null>;
+  /** Who that was when this process last looked, with its `standing`; null where it has not, or the token has ended. */
+  recallCaller(accessToken: string): Caller | null;
 }
+
+const mostRecognised = 1000;
 
 export function createTokenDesk({
   provider,
@@ -58,6 +67,9 @@ export function createTokenDesk({
   readonly audiences: Audiences;
   readonly publicUrl: string;
 }): TokenDesk {
+  /** By the key of the token's record, which does not give the token away. */
+  const recognised = new Map<string, { readonly caller: Caller; readonly expiresAt: number }>();
+
   const grant = async ({ accountId, clientId, planned, grantedByX, resources }: GrantRequest) => {
     const record = new provider.Grant({ accountId, clientId });
     const left = grantedScope(planned, grantedByX);
@@ -103,7 +115,13 @@ export function createTokenDesk({
       const redirectUri = ownRedirectUri(publicUrl);
       return new provider.AuthorizationCode({ ...common, redirectUri, resource: audiences.rest }).save();
     },
+    recallCaller(accessToken) {
+      const known = recognised.get(recordKey('AccessToken', accessToken));
+      return known && known.expiresAt > nowSeconds() ? known.caller : null;
+    },
     async findCaller(accessToken) {
+      const key = recordKey('AccessToken', accessToken);
+      recognised.delete(key);
       const found = await store.findAccessToken(accessToken);
       const { payload } = found ?? {};
       if (!payload?.accountId || !payload.clientId) return null;
@@ -117,7 +135,17 @@ export function createTokenDesk({
       const scope = (payload.scope ?? '').split(' ').filter(Boolean);
       const { accountId, clientId } = payload;
       const account = found?.account && accounts.toAccount(accountId, found.account);
-      return { accountId, clientId, scope, audience, account };
+      const caller: Caller = { accountId, clientId, scope, audience, account };
+      if (found?.account && payload.grantId !== undefined) {
+        const keys = [key, recordKey('Grant', payload.grantId)];
+        const hash = { key: accountKey(accountId), names: accountFields, values: found.account };
+        if (recognised.size >= mostRecognised) recognised.clear();
+        recognised.set(key, {
+          caller: { ...caller, standing: { keys, hash } },
+          expiresAt: payload.exp ?? 0,
+        });
+      }
+      return caller;
     },
   };
 }

@@ -1,9 +1,10 @@
 -- Accepts a job: claims its idempotency key and its content, writes the record and lists it as open, all or none.
 -- KEYS: record, idempotency key ('' without one), recent content, open jobs, jobs of the account, open jobs of the account,
---   a key that has to be there ('': none)
+--   a hash that has to read as it did ('' for any), and further keys that have to be there
 -- ARGV: job id, account id, username, client id, version of the record, order (sealed), its fingerprint, 1 to look for
---   recent content, its window in ms, most open jobs, 1 when nothing has to be prepared or waited for, then further
---   fields of the record, each name before its value
+--   recent content, its window in ms, most open jobs, 1 when nothing has to be prepared or waited for, how many
+--   fields of that hash, their names, their values ('': there is none), then further fields of the record, each name
+--   before its value
 -- Answers {outcome, job id | count}: replay, reused, recent, gone, too_many; or
 -- {'new', job id, open jobs of the account, accepted_at, sequence}.
 local id, account, fingerprint = ARGV[1], ARGV[2], ARGV[7]
@@ -13,6 +14,18 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- The same call again: the client re-sends a script whose answer was lost.
 local written = redis.call('HMGET', KEYS[1], 'accepted_at', 'sequence')
 if written[1] then return {'new', id, redis.call('SCARD', KEYS[6]), written[1], written[2]} end
+
+-- Whoever asks may have been recognised a while ago: signed out or changed since then, it is told nothing and gets nothing.
+-- And whoever disconnects the account cancels its open jobs after that: what came in later would outlive them.
+for index = 8, #KEYS do
+  if redis.call('EXISTS', KEYS[index]) == 0 then return {'gone', ''} end
+end
+local fields = tonumber(ARGV[12])
+if fields > 0 then
+  for index, is in ipairs(redis.call('HMGET', KEYS[7], unpack(ARGV, 13, 12 + fields))) do
+    if (is or '') ~= ARGV[12 + fields + index] then return {'gone', ''} end
+  end
+end
 
 if KEYS[2] ~= '' then
   local known = redis.call('HMGET', KEYS[2], 'job', 'fingerprint')
@@ -27,8 +40,6 @@ if ARGV[8] == '1' then
   -- What failed or was canceled is not on X: asking again is a new wish, not a repetition.
   if state and state ~= 'failed' and state ~= 'canceled' then return {'recent', known} end
 end
--- Whoever disconnects the account cancels its open jobs after that: what came in later would outlive them.
-if KEYS[7] ~= '' and redis.call('EXISTS', KEYS[7]) == 0 then return {'gone', ''} end
 local open = redis.call('SCARD', KEYS[6])
 if open >= tonumber(ARGV[10]) then return {'too_many', tostring(open)} end
 
@@ -36,7 +47,7 @@ if open >= tonumber(ARGV[10]) then return {'too_many', tostring(open)} end
 local sequence = string.format('%.0f', time[1] * 1000000 + time[2])
 redis.call('HSET', KEYS[1], 'v', ARGV[5], 'id', id, 'account', account, 'username', ARGV[3], 'client', ARGV[4],
   'state', 'accepted', 'order', ARGV[6], 'fingerprint', fingerprint, 'idem', KEYS[2],
-  'accepted_at', now, 'updated_at', now, 'sequence', sequence, unpack(ARGV, 12))
+  'accepted_at', now, 'updated_at', now, 'sequence', sequence, unpack(ARGV, 13 + 2 * fields))
 if KEYS[2] ~= '' then redis.call('HSET', KEYS[2], 'job', id, 'fingerprint', fingerprint) end
 redis.call('SET', KEYS[3], id, 'PX', ARGV[9])
 -- The accepting process wakes a worker itself; the sweeper looks soon in case it dies before that.
