@@ -11,10 +11,19 @@ import { createOpenJobsLately } from './open-jobs-lately.ts';
 import { fingerprintOf, isReadyAtOnce, mediaOf, type Order } from './order.ts';
 
 const recentMs = 10 * 60 * 1000;
+/** With so many, a post probably has others of its account before it: whether it is to be woken is waited for. */
+const manyOpenJobs = 4;
 const recentKey = (accountId: string, fingerprint: string) => `recent:${accountId}:${fingerprint}`;
 
 export type AcceptOutcome =
-  | { readonly kind: 'accepted'; readonly jobId: string; readonly job: Job; readonly openJobs: number }
+  | {
+      readonly kind: 'accepted';
+      readonly jobId: string;
+      readonly job: Job;
+      readonly openJobs: number;
+      /** False: it was woken along with that, or waits for its turn, and whoever carries on the one before it wakes it. */
+      readonly isToBeWoken: boolean;
+    }
   | { readonly kind: 'replayed' | 'recent' | 'key_reused'; readonly jobId: string }
   | { readonly kind: 'too_many'; readonly openJobs: number }
   | { readonly kind: 'gone' };
@@ -41,10 +50,11 @@ export interface AcceptRequest {
   /** What has to be so in the very moment of accepting. */
   readonly onlyWith?: Standing | undefined;
   /**
-   * Called once the post is on its way to Redis: what this sends over the same connection arrives right behind it, in
-   * the same write. Hears the id that the post has if it is accepted, and how many open jobs the account had lately.
+   * Called for a post that can probably go out at once, when it is on its way to Redis: the wake-up that this sends over the
+   * same connection arrives right behind it, in the same write. Hears the id that the post has if it is accepted, and how
+   * many open jobs the account had lately.
    */
-  readonly onSent?: ((jobId: string, openJobs: number) => void) | undefined;
+  readonly wakeAlong?: (jobId: string, openJobs: number) => void;
 }
 
 function idempotencyKeyOf(request: Pick<AcceptRequest, 'accountId' | 'clientId'>, key: string): string {
@@ -56,6 +66,8 @@ interface AcceptorOptions {
   readonly sealer: Sealer;
   /** See `JobStoreOptions`. */
   readonly here: () => string | null;
+  /** How long it is kept who waits for a turn. */
+  readonly retentionMs: number;
   /** Sees each new record with its order, which needs not be unsealed for whoever asks next. */
   readonly onAccepted: (job: Job, order: Order) => void;
 }
@@ -67,21 +79,18 @@ type Answer = readonly [
   openJobs: number,
   acceptedAt: number | string,
   sequence: string,
+  isToBeWoken: 0 | 1,
 ];
 
 /** The way of a post into the store: once for each wish, however often it is told. */
-export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOptions) {
+export function createAcceptor({ redis, sealer, here, retentionMs, onAccepted }: AcceptorOptions) {
   const acceptScript = jobScript(redis, 'accept', { known: true });
   const lately = createOpenJobsLately();
 
-  async function send(
-    { accountId, onSent }: AcceptRequest,
-    jobId: string,
-    ...script: Parameters<Script>
-  ): Promise<Answer> {
+  /** `woken`: called when the post is on its way. */
+  async function send(accountId: string, script: Parameters<Script>, woken: () => void): Promise<Answer> {
     const answering = acceptScript(...script);
-    const before = lately.sending(accountId);
-    onSent?.(jobId, before);
+    woken();
     let openJobs: number | null = null;
     try {
       const answer = (await answering) as Answer;
@@ -110,9 +119,9 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
       more[`item:${index}`] = JSON.stringify(newItem);
       more[`item:${index}:step`] = 'new';
     }
-    const [outcome, value, openJobs, acceptedAt, sequence] = await send(
-      request,
-      jobId,
+    const before = lately.sending(accountId);
+    const wakeAlong = isReadyAtOnce(order) && before < manyOpenJobs ? request.wakeAlong : undefined;
+    const script: Parameters<Script> = [
       [
         recordKey(jobId),
         idem,
@@ -128,12 +137,16 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
         request.idempotencyKey === null && !request.allowDuplicate ? 1 : 0,
         recentMs,
         request.maxOpenJobs,
-        isReadyAtOnce(order) ? 1 : 0,
+        isReadyAtOnce(order) ? (wakeAlong ? 'woken' : 'turn') : 'later',
+        retentionMs,
         hash?.names.length ?? 0,
         ...(hash?.names ?? []),
         ...(hash?.values.map((value) => value ?? '') ?? []),
         ...Object.entries(more).flat(),
       ],
+    ];
+    const [outcome, value, openJobs, acceptedAt, sequence, isToBeWoken] = await send(accountId, script, () =>
+      wakeAlong?.(jobId, before),
     );
     switch (outcome) {
       case 'new': {
@@ -144,7 +157,13 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
           ...{ accepted_at: at, updated_at: at, sequence },
         });
         onAccepted(job, order);
-        return { kind: 'accepted', jobId: value, job, openJobs };
+        return {
+          kind: 'accepted',
+          jobId: value,
+          job,
+          openJobs,
+          isToBeWoken: !wakeAlong && isToBeWoken === 1,
+        };
       }
       case 'replay':
         return { kind: 'replayed', jobId: value };
