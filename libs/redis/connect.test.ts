@@ -35,3 +35,55 @@ it('a Redis that says nothing is away within a second', async () => {
   server.kill('SIGCONT');
   expect(waitedMs).toBeGreaterThan(500);
 });
+
+/** Keeps Redis busy. Resolves when it has begun. */
+async function occupy(durationMs: number): Promise<void> {
+  const other = await connectRedis(server.url, 'wait');
+  const loop = `local function now() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end
+    local begin = now() while now() < begin + ${durationMs} do end`;
+  void other.eval(loop, 0).finally(() => other.disconnect());
+  await turns(3);
+}
+
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise(setImmediate);
+}
+
+it('commands that come before the last ones are answered leave together after that', async () => {
+  await using redis = await connectRedis(server.url, 'wait');
+  await occupy(300);
+  const first = redis.incr('count');
+  await turns(3);
+  expect(redis.stream.writableLength).toBe(0);
+  const others = [redis.incr('count')];
+  await turns(3);
+  others.push(redis.incr('count'));
+  await turns(3);
+  expect(redis.stream.writableLength).toBeGreaterThan(0);
+  expect(await Promise.all([first, ...others])).toEqual([1, 2, 3]);
+  expect(redis.stream.writableLength).toBe(0);
+});
+
+it('all is answered, in order, also where more was sent than a connection takes at a time', async () => {
+  await using redis = await connectRedis(server.url, 'wait');
+  await occupy(300);
+  const much = 'x'.repeat(8 * 1024 * 1024);
+  const answers: Promise<unknown>[] = [];
+  for (let round = 0; round < 4; round++) {
+    answers.push(redis.set('much', much).then(() => redis.strlen('much')));
+    await turns(2);
+    answers.push(redis.multi().set('some', round).get('some').exec());
+    await turns(1);
+    answers.push(redis.get('some'), redis.pipeline().get('some').exec());
+  }
+  const each = (round: number) => [
+    much.length,
+    [
+      [null, 'OK'],
+      [null, `${round}`],
+    ],
+    `${round}`,
+    [[null, `${round}`]],
+  ];
+  expect(await Promise.all(answers)).toEqual([0, 1, 2, 3].flatMap(each));
+});
