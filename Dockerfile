@@ -19,8 +19,8 @@ COPY package.json launch.js openapi.yaml LICENSE ./
 COPY apps apps
 COPY libs libs
 COPY docs docs
-# The flags of libs/run-app/node-flags.ts.
-ENV NODE_OPTIONS=--max-semi-space-size=16
+# For workers; the API has another one (libs/run-app/node-flags.ts).
+ENV NODE_OPTIONS=--max-semi-space-size=8
 ENV NODE_ENV=production HOST=0.0.0.0 DATA_DIR=/data
 # A number, so that a cluster can see that it is not root.
 USER 10001:10001

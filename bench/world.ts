@@ -8,7 +8,7 @@ import { createJobStore } from '#libs/jobs/job-store.ts';
 import { orderOf, requestOf } from '#libs/jobs/test-order.ts';
 import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
-import { serverFlags } from '#libs/run-app/node-flags.ts';
+import { nodeFlags } from '#libs/run-app/node-flags.ts';
 import { createSealer } from '#libs/sealing/sealing.ts';
 import { startRedisServer } from '../test/redis-server.ts';
 import { type Program, startProgram } from './program.ts';
@@ -93,9 +93,9 @@ export async function startWorld({ xDelayMs = 0, environment = {} }: WorldOption
           ),
         );
     },
-    startApi: () => startProgram('apps/api/main.ts', [], variables, serverFlags),
+    startApi: () => startProgram('apps/api/main.ts', [], variables, nodeFlags.api),
     startWorker: (own: Readonly<Record<string, string>> = {}): Promise<Program> =>
-      startProgram('apps/worker/main.ts', [], { ...variables, ...own }, serverFlags),
+      startProgram('apps/worker/main.ts', [], { ...variables, ...own }, nodeFlags.worker),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { serverFlags } from '#libs/run-app/node-flags.ts';
+import { nodeFlags } from '#libs/run-app/node-flags.ts';
 
 const root = join(import.meta.dirname, '..');
 it('Redis is asked for the same as by the API, wherever it runs', async () => {
@@ -44,12 +44,15 @@ it('the API and workers run with the same flags of Node.js however they are star
   const { scripts } = z
     .object({ scripts: z.record(z.string(), z.string()) })
     .parse(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')));
-  const flags = serverFlags.join(' ');
-  for (const role of ['api', 'worker'])
-    expect(scripts[role]).toBe(`exec node ${flags} launch.js apps/${role}/main.ts`);
-  expect(await readFile(join(root, 'Dockerfile'), 'utf8')).toMatch(
-    new RegExp(`^ENV NODE_OPTIONS=${flags}$`, 'm'),
-  );
+  for (const [role, flags] of Object.entries(nodeFlags))
+    expect(scripts[role]).toBe(`exec node ${flags.join(' ')} launch.js apps/${role}/main.ts`);
+  const fileHas = async (file: string, line: string) =>
+    expect((await readFile(join(root, file), 'utf8')).split('\n').map((text) => text.trim())).toContain(line);
+  // In the image all have those of workers, unless their command says otherwise.
+  await fileHas('Dockerfile', `ENV NODE_OPTIONS=${nodeFlags.worker.join(' ')}`);
+  const api = [...nodeFlags.api, 'apps/api/main.ts'].join(', ');
+  await fileHas('docker-compose.yml', `command: [${api}]`);
+  await fileHas('deploy/kubernetes/api.yaml', `args: [${api}]`);
 });
 
 it('the image has what the server reads at run time, and nothing of the tests', async () => {

@@ -45,7 +45,7 @@ describe('deploy/kubernetes', () => {
     const { version } = z.object({ version: z.string() }).parse(JSON.parse(await read('package.json')));
     for (const { container } of manifests.ours()) {
       expect(container.image).toBe(`registry.example.com/post-to-x:${version}`);
-      await access(join(root, container.args[0] ?? '-'));
+      await access(join(root, container.args.at(-1) ?? '-'));
     }
   });
 

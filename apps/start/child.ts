@@ -2,7 +2,6 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { serverFlags } from '#libs/run-app/node-flags.ts';
 import { StartError } from './start-error.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -11,6 +10,8 @@ interface ChildOptions {
   readonly name: string;
   /** Path of its `main.ts`. */
   readonly script: string;
+  /** Flags of Node.js. */
+  readonly flags?: readonly string[];
   /** Asked for at each start; `url`: where it listened before, so that it can come back there. */
   readonly environment: (url: string | undefined) => Environment;
   /** It says where it listens. A first run that ends without having said so is the last one. */
@@ -83,9 +84,9 @@ function run(
   url: string | undefined,
   onListening: (url: string) => void,
 ): ChildProcess {
-  const { script, environment, print } = options;
+  const { script, flags = [], environment, print } = options;
   const child = fork(script, [], {
-    execArgv: [...serverFlags, '--import', import.meta.resolve('./with-parent.ts')],
+    execArgv: [...flags, '--import', import.meta.resolve('./with-parent.ts')],
     env: { ...environment(url) },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     // A process group of its own: Ctrl-C in the terminal reaches `npm start` alone, which stops all in order.

@@ -2,6 +2,7 @@ import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Config, simulatorPort } from '#libs/config/config.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
+import { nodeFlags } from '#libs/run-app/node-flags.ts';
 import { type Child, startChild } from './child.ts';
 import { lockDataDir } from './data-dir-lock.ts';
 import { startEmbeddedRedis } from './embedded-redis.ts';
@@ -56,6 +57,7 @@ export async function startAll({ config, environment, print, signal }: StartOpti
       startChild({
         name,
         script: join(root, 'apps', folder, 'main.ts'),
+        flags: flagsOf(folder),
         environment: (url) => ({ ...environment, ...named, DATA_DIR: dataDir, ...variables(url) }),
         listens,
         print: (line) => print(name, line),
@@ -171,3 +173,6 @@ function localName(host: string): string {
   if (isEverywhere(host)) return '127.0.0.1';
   return host.includes(':') ? `[${host}]` : host;
 }
+
+const flagsOf = (folder: string): readonly string[] =>
+  Object.entries(nodeFlags).find(([role]) => role === folder)?.[1] ?? [];
