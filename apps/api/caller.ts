@@ -49,9 +49,9 @@ export async function identifyCaller(
 }
 
 /**
- * Does `work` for who calls. One whom this process has recognised before is not looked up first: that `work` makes sure
- * of its `standing` in the same step as it does anything. If it is refused then, whatever for, all is done again for who
- * calls as things are now.
+ * Does `work` for who calls. One whom this process has recognised before is not looked up first: `work` has to make sure
+ * of its `standing` in the very step in which it does anything. Should that one be refused, whatever for, all is done
+ * again for who calls as things are now.
  * @throws {ProblemError} what `work` throws, and what `identifyCaller` does
  */
 export async function withCaller<T>(

@@ -21,7 +21,7 @@ export type AcceptOutcome =
       readonly jobId: string;
       readonly job: Job;
       readonly openJobs: number;
-      /** False: it was woken along with that, or waits for its turn, and whoever carries on the one before it wakes it. */
+      /** false: it was woken along, or waits for its turn, when whoever sends the one before it wakes it. */
       readonly isToBeWoken: boolean;
     }
   | { readonly kind: 'replayed' | 'recent' | 'key_reused'; readonly jobId: string }
@@ -66,7 +66,7 @@ interface AcceptorOptions {
   readonly sealer: Sealer;
   /** See `JobStoreOptions`. */
   readonly here: () => string | null;
-  /** How long it is kept who waits for a turn. */
+  /** For how long it is kept that a post waits for its turn. */
   readonly retentionMs: number;
   /** Sees each new record with its order, which needs not be unsealed for whoever asks next. */
   readonly onAccepted: (job: Job, order: Order) => void;
@@ -87,10 +87,9 @@ export function createAcceptor({ redis, sealer, here, retentionMs, onAccepted }:
   const acceptScript = jobScript(redis, 'accept', { known: true });
   const lately = createOpenJobsLately();
 
-  /** `woken`: called when the post is on its way. */
-  async function send(accountId: string, script: Parameters<Script>, woken: () => void): Promise<Answer> {
+  async function send(accountId: string, script: Parameters<Script>, onItsWay: () => void): Promise<Answer> {
     const answering = acceptScript(...script);
-    woken();
+    onItsWay();
     let openJobs: number | null = null;
     try {
       const answer = (await answering) as Answer;

@@ -2,10 +2,10 @@
 -- KEYS: record, idempotency key ('' without one), recent content, open jobs, jobs of the account, open jobs of the account,
 --   a hash that has to read as it did ('' for any), and further keys that have to be there
 -- ARGV: job id, account id, username, client id, version of the record, order (sealed), its fingerprint, 1 to look for
---   recent content, its window in ms, most open jobs, what it waits for: media or a time ('later'), 'turn' for at most
---   its turn among the account's posts, 'woken' as well, but it is woken in any case, ms that are kept who waits so, how many
---   fields of that hash, their names, their values ('': there is none), then further fields of the record, each name
---   before its value
+--   recent content, its window in ms, most open jobs, what it waits for ('later': media or a time; 'turn': at most its
+--   turn among the account's posts; 'woken': the same, and somebody wakes it in any case), ms for which it is kept that
+--   it waits for its turn, number of fields of that hash, their names, their values ('': there is none), then further
+--   fields of the record, each name before its value
 -- Answers {outcome, job id | count}: replay, reused, recent, gone, too_many; or
 -- {'new', job id, open jobs of the account, accepted_at, sequence, 1 unless it will be called when its turn has come}.
 local id, account, fingerprint = ARGV[1], ARGV[2], ARGV[7]
