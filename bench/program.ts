@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 
 /** A process of its own, so that contenders do not share memory, a heap or an event loop. */
 export interface Program extends AsyncDisposable {
@@ -15,6 +14,8 @@ export interface Program extends AsyncDisposable {
 }
 
 const root = join(import.meta.dirname, '..');
+/** Characters of what a program has printed. */
+const mostKept = 20_000;
 
 /**
  * Starts a file of this project under the same Node.js and waits for a line with "is ready", or for its end.
@@ -35,19 +36,21 @@ export async function startProgram(
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let last = '';
   const ready = Promise.withResolvers<{ readyMs: number; url: string }>();
-  const lines = createInterface({ input: child.stdout }).on('line', (line) => {
-    last = line;
-    if (!line.includes('is ready')) return;
-    // Its log is read from here on, but not looked at: that would be work of the one who measures.
-    lines.close();
-    child.stdout.resume();
+  let isReady = false;
+  let printed = '';
+  // What comes later may be a long log: to look at its lines would be work of the one who measures.
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    printed = (printed + text).slice(-mostKept);
+    const line = isReady ? undefined : /^.*is ready.*\n/m.exec(printed)?.[0];
+    if (line === undefined) return;
+    isReady = true;
     const url = /https?:\/\/[\w.:]+/.exec(line)?.[0] ?? '';
     ready.resolve({ readyMs: performance.now() - startedAt, url });
   });
   const ended = once(child, 'close');
   const result = ended.then(([code]) => {
+    const last = printed.trimEnd().split('\n').at(-1) ?? '';
     if (code !== 0 && code !== null) throw new Error(`${file} ended with ${code}: ${last}`);
     ready.resolve({ readyMs: performance.now() - startedAt, url: '' });
     return last;
