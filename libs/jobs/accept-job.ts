@@ -11,8 +11,11 @@ import { createOpenJobsLately } from './open-jobs-lately.ts';
 import { fingerprintOf, isReadyAtOnce, mediaOf, type Order } from './order.ts';
 
 const recentMs = 10 * 60 * 1000;
-/** With so many, a post probably has others of its account before it: whether it is to be woken is waited for. */
-const manyOpenJobs = 4;
+/**
+ * With so many, a post has others of its account before it, and is called when they are through. With fewer it is woken
+ * along: an entry in the queue, which comes up in its order, costs a worker less than a call.
+ */
+const manyOpenJobs = 16;
 const recentKey = (accountId: string, fingerprint: string) => `recent:${accountId}:${fingerprint}`;
 
 export type AcceptOutcome =

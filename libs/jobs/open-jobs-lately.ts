@@ -1,5 +1,5 @@
 /** How long a count says something about whether its account is posting a lot. */
-const latelyMs = 60_000;
+const latelyMs = 5000;
 const mostAccounts = 1000;
 
 interface Count {

@@ -50,7 +50,7 @@ async function turns(count: number): Promise<void> {
 }
 
 it('commands that come before the last ones are answered leave together after that', async () => {
-  await using redis = await connectRedis(server.url, 'wait');
+  await using redis = await connectRedis(server.url, 'fail-fast');
   await occupy(300);
   const first = redis.incr('count');
   await turns(3);
@@ -65,7 +65,7 @@ it('commands that come before the last ones are answered leave together after th
 });
 
 it('all is answered, in order, also where more was sent than a connection takes at a time', async () => {
-  await using redis = await connectRedis(server.url, 'wait');
+  await using redis = await connectRedis(server.url, 'fail-fast');
   await occupy(300);
   const much = 'x'.repeat(8 * 1024 * 1024);
   const answers: Promise<unknown>[] = [];

@@ -24,17 +24,17 @@ export function redisOptions(whenAway: WhenAway): Omit<RedisOptions, 'replyMappi
 }
 
 /**
- * Commands leave in few writes: those of one turn of the event loop together, and what comes before the last write is
- * answered together after that. Each write costs a system call here and wakes Redis there, which syncs its file to disk
- * before it answers: the more it finds at a time, the fewer times.
+ * Commands leave in few writes: those of one turn of the event loop together. Each write costs a system call here and
+ * wakes Redis there, which syncs its file to disk before it answers: the more it finds at a time, the fewer times.
  */
 class FewWrites extends Redis {
   override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
-    if (this.options.commandTimeout) giveSecondChance(command);
+    const { commandTimeout } = this.options;
+    if (commandTimeout) giveSecondChance(command);
     const socket = this.stream;
     if (socket && !socket.writableCorked) {
       socket.cork();
-      setImmediate(leave, socket);
+      setImmediate(commandTimeout ? leaveAfterAnswer : leave, socket);
     }
     return super.sendCommand(command, stream);
   }
@@ -42,12 +42,18 @@ class FewWrites extends Redis {
 
 type Socket = Redis['stream'];
 
+const leave = (socket: Socket): void => socket.uncork();
+
 /** Whose last write has no answer yet. */
 const unanswered = new WeakSet<Socket>();
 
-function leave(socket: Socket): void {
+/**
+ * What comes before the last write is answered leaves together after that, too: many requests are served at a time, each
+ * with a command or two. Not for workers, whose jobs take many steps: each step would wait for those of the others.
+ */
+function leaveAfterAnswer(socket: Socket): void {
   if (unanswered.has(socket)) {
-    socket.once('data', () => setImmediate(leave, socket));
+    socket.once('data', () => setImmediate(leaveAfterAnswer, socket));
     return;
   }
   const isAny = socket.writableLength > 0;
