@@ -44,7 +44,6 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
     redis,
     sealer,
     here,
-    retentionMs,
     onAccepted: (job, order) => void opened.set(job, order),
   });
   const { claim, claimItem, saveItem } = createJobClaims(redis);
