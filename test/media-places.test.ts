@@ -42,8 +42,11 @@ describe.concurrent('an account with many posts with media', () => {
     const [busy, other] = [await rig.connect('sandbox_ada'), await rig.connect('sandbox_ben')];
     await using pictures = await heldPictures(rig, 4);
     const asked = [];
-    for (const name of pictures.names) asked.push(await ask(busy, { media_url: rig.mediaHost.url(name) }));
-    expect((await pictures.asked(2)).sort()).toEqual(pictures.names.slice(0, 2));
+    for (const [index, name] of pictures.names.entries()) {
+      asked.push(await ask(busy, { media_url: rig.mediaHost.url(name) }));
+      // Until the first two have their places: of two workers the later one may be quicker.
+      if (index === 1) expect((await pictures.asked(2)).sort()).toEqual(pictures.names.slice(0, 2));
+    }
     rig.mediaHost.files.set('/free.png', await onePicture());
     const free = await ask(other, { media_url: rig.mediaHost.url('/free.png') });
     expect(await other.ended(free.jobId)).toMatchObject({ status: 'published' });
