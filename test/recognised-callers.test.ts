@@ -70,7 +70,7 @@ describe('an account that was connected a moment ago', () => {
     expect(await post(session)).toMatchObject({ status: 403, body: { code: 'reconnect_needed' } });
   });
 
-  it('posts on after its tokens were renewed and its rights extended', async () => {
+  it('is refused once a right is missing, and posts on once it is back', async () => {
     const session = await recognised();
     const scope = String(await redis.hget(accountOf(session), 'scope'));
     await redis.hset(accountOf(session), 'scope', 'users.read');

@@ -1,7 +1,4 @@
-import { IncomingMessage, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
 import Router, { type RouterContext } from '@koa/router';
-import helmet from 'helmet';
 import Koa, { type Context } from 'koa';
 import type { Counts } from '#libs/insight/counts.ts';
 import type { Tracing } from '#libs/insight/tracing.ts';
@@ -24,6 +21,7 @@ import { acceptPost, type PostingDeps } from './post-tweet.ts';
 import { answerProblems } from './problem.ts';
 import type { Readiness } from './readiness.ts';
 import { readListQuery, readResolve, readWaitSeconds } from './requests.ts';
+import { securityHeaders } from './security-headers.ts';
 import { identifyPage } from './session.ts';
 import type { SignIn } from './sign-in/sign-in.ts';
 import type { Throttle } from './throttle.ts';
@@ -88,32 +86,6 @@ function tellMethods(ctx: RouterContext): void {
     throw new ProblemError('method_not_allowed', `This address takes ${Allow}.`, { headers: { Allow } });
   ctx.set({ Allow });
   ctx.body = '';
-}
-
-/** What helmet sets is the same for every answer: it is asked once, with one that nobody gets. */
-function securityHeaders(publicUrl: string) {
-  const headers = new Map<string, string>();
-  class Example extends ServerResponse {
-    override setHeader(...[name, value]: Parameters<ServerResponse['setHeader']>): this {
-      headers.set(name, String(value));
-      return this;
-    }
-  }
-  const request = new IncomingMessage(new Socket());
-  const setHeaders = helmet({
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-    },
-    strictTransportSecurity: publicUrl.startsWith('https:') ? { maxAge: 63_072_000 } : false,
-    referrerPolicy: { policy: 'no-referrer' },
-    xFrameOptions: { action: 'deny' },
-  });
-  setHeaders(request, new Example(request), () => {});
-  return (ctx: Context, next: () => Promise<unknown>): Promise<unknown> => {
-    ctx.res.setHeaders(headers);
-    return next();
-  };
 }
 
 /** Paths that two programs could read differently are nobody's: routing and signing-in see only plain ones. */

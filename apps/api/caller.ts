@@ -44,7 +44,7 @@ export async function identifyCaller(
       'The access token is unknown, expired, revoked or for another address. Refresh it or sign in again.',
     );
   }
-  await count(ctx, caller, throttle);
+  await countOnce(ctx, caller, throttle);
   return caller;
 }
 
@@ -61,7 +61,7 @@ export async function withCaller<T>(
 ): Promise<T> {
   const recalled = deps.recallCaller(tokenOf(ctx) ?? '');
   if (recalled?.audience === restDoor.audience) {
-    await count(ctx, recalled, deps.throttle);
+    await countOnce(ctx, recalled, deps.throttle);
     try {
       return await work(recalled);
     } catch (error) {
@@ -75,8 +75,7 @@ function tokenOf(ctx: Context): string | undefined {
   return /^Bearer +([\w~+/.-]+=*) *$/i.exec(ctx.get('authorization'))?.[1];
 }
 
-/** Once for each request. */
-async function count(ctx: Context, caller: Caller, throttle: Throttle): Promise<void> {
+async function countOnce(ctx: Context, caller: Caller, throttle: Throttle): Promise<void> {
   if (ctx.state.accountId === caller.accountId) return;
   // For the log line of the request, too.
   ctx.state.accountId = caller.accountId;

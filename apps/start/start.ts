@@ -40,6 +40,7 @@ export interface Running extends AsyncDisposable {
 }
 
 const root = join(import.meta.dirname, '../..');
+const flags: Readonly<Partial<Record<string, readonly string[]>>> = nodeFlags;
 
 /**
  * Redis, simulator, API and worker, each its own process; resolves when the API accepts posts.
@@ -57,7 +58,7 @@ export async function startAll({ config, environment, print, signal }: StartOpti
       startChild({
         name,
         script: join(root, 'apps', folder, 'main.ts'),
-        flags: flagsOf(folder),
+        flags: flags[folder] ?? [],
         environment: (url) => ({ ...environment, ...named, DATA_DIR: dataDir, ...variables(url) }),
         listens,
         print: (line) => print(name, line),
@@ -173,6 +174,3 @@ function localName(host: string): string {
   if (isEverywhere(host)) return '127.0.0.1';
   return host.includes(':') ? `[${host}]` : host;
 }
-
-const flagsOf = (folder: string): readonly string[] =>
-  Object.entries(nodeFlags).find(([role]) => role === folder)?.[1] ?? [];

@@ -98,7 +98,7 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
     const fingerprint = fingerprintOf(order);
     const idem = request.idempotencyKey === null ? '' : idempotencyKeyOf(request, request.idempotencyKey);
     const sealedOrder = sealer.seal(JSON.stringify(order), orderContext(accountId, jobId));
-    const { keys = [], hash } = request.onlyWith ?? {};
+    const { keys = [], hash: asRead } = request.onlyWith ?? {};
     const media = mediaOf(order).length;
     const traceparent = here();
     const more: Record<string, string> = {};
@@ -120,7 +120,7 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
         openKey,
         listKey(accountId),
         openOfKey(accountId),
-        hash?.key ?? '',
+        asRead?.key ?? '',
         ...keys,
       ],
       [
@@ -129,9 +129,9 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
         recentMs,
         request.maxOpenJobs,
         isReadyAtOnce(order) ? 1 : 0,
-        hash?.names.length ?? 0,
-        ...(hash?.names ?? []),
-        ...(hash?.values.map((value) => value ?? '') ?? []),
+        asRead?.names.length ?? 0,
+        ...(asRead?.names ?? []),
+        ...(asRead?.values.map((value) => value ?? '') ?? []),
         ...Object.entries(more).flat(),
       ],
     );

@@ -96,6 +96,8 @@ describe('what counts as an access token (O17, O21)', () => {
   it('ends after an hour', async () => {
     const { access_token } = await signInDirectly(world);
     expect(await later(3_599_000, () => world.signIn.findCaller(access_token))).not.toBeNull();
+    expect(await later(3_599_000, async () => world.signIn.recallCaller(access_token))).not.toBeNull();
+    expect(await later(3_601_000, async () => world.signIn.recallCaller(access_token))).toBeNull();
     expect(await later(3_601_000, () => world.signIn.findCaller(access_token))).toBeNull();
   });
 
