@@ -52,17 +52,21 @@ export async function startWorld({ xDelayMs = 0, environment = {} }: WorldOption
 
   /** Accepts a text post as the API would, without the API. */
   async function acceptText(account: number, text: string): Promise<string> {
-    const outcome = await jobs.accept(
-      requestOf({
+    const wakes: Promise<void>[] = [];
+    const wake = (jobId: string, openJobs: number) => void wakes.push(wakeUps.add(jobId, { openJobs }));
+    const outcome = await jobs.accept({
+      ...requestOf({
         accountId: String(account),
         username: `user${account}`,
         order: orderOf(text),
         allowDuplicate: false,
         maxOpenJobs: 1_000_000,
       }),
-    );
+      wakeAlong: wake,
+    });
     if (outcome.kind !== 'accepted') throw new Error(outcome.kind);
-    await wakeUps.add(outcome.jobId, { openJobs: outcome.openJobs });
+    if (outcome.isToBeWoken) wake(outcome.jobId, outcome.openJobs);
+    await Promise.all(wakes);
     return outcome.jobId;
   }
 

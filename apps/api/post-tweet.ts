@@ -4,7 +4,7 @@ import { checkOrder, longestText } from '#libs/jobs/check-order.ts';
 import { estimateCost } from '#libs/jobs/cost.ts';
 import type { Job } from '#libs/jobs/job.ts';
 import type { JobStore } from '#libs/jobs/job-store.ts';
-import { isReadyAtOnce, mediaOf, type Order, type PostOrder } from '#libs/jobs/order.ts';
+import { mediaOf, type Order, type PostOrder } from '#libs/jobs/order.ts';
 import type { Spend } from '#libs/jobs/spend.ts';
 import type { UploadStore } from '#libs/jobs/upload-store.ts';
 import type { WakeUps } from '#libs/jobs/wake-up.ts';
@@ -62,7 +62,6 @@ export async function acceptPost(
     return { jobId: known, job: null, replayed: key !== null, duplicateOfRecent: key === null, waitSeconds };
   }
   await deps.ensureDurable();
-  const isReady = isReadyAtOnce(order);
   const outcome = await deps.jobs.accept({
     accountId: caller.accountId,
     username: account.username,
@@ -74,7 +73,7 @@ export async function acceptPost(
     onlyWith: caller.standing ?? { keys: [accountKey(caller.accountId)] },
     // Along with the post itself, because each write costs Redis a sync of its disk. Should it turn out to be none,
     // a worker finds no such job.
-    onSent: isReady ? (jobId, openJobs) => void wake(deps, jobId, order, openJobs) : undefined,
+    wakeAlong: (jobId, openJobs) => void wake(deps, jobId, order, openJobs),
   });
   switch (outcome.kind) {
     case 'key_reused':
@@ -88,7 +87,7 @@ export async function acceptPost(
       throw notConnected();
     case 'accepted':
       // Not waited for: the post is safe, and its answer is made meanwhile.
-      if (!isReady) void wake(deps, outcome.jobId, order, outcome.openJobs);
+      if (outcome.isToBeWoken) void wake(deps, outcome.jobId, order, outcome.openJobs);
   }
   return {
     jobId: outcome.jobId,

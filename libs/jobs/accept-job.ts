@@ -11,10 +11,23 @@ import { createOpenJobsLately } from './open-jobs-lately.ts';
 import { fingerprintOf, isReadyAtOnce, mediaOf, type Order } from './order.ts';
 
 const recentMs = 10 * 60 * 1000;
+/**
+ * With so many, a post has others of its account before it, and is called when they are through. With fewer it is woken
+ * along: an entry in the queue, which comes up in its order, costs a worker less than a call. So is one that expires,
+ * because somebody has to notice.
+ */
+const manyOpenJobs = 16;
 const recentKey = (accountId: string, fingerprint: string) => `recent:${accountId}:${fingerprint}`;
 
 export type AcceptOutcome =
-  | { readonly kind: 'accepted'; readonly jobId: string; readonly job: Job; readonly openJobs: number }
+  | {
+      readonly kind: 'accepted';
+      readonly jobId: string;
+      readonly job: Job;
+      readonly openJobs: number;
+      /** false: it was woken along, or waits for its turn, when whoever sends the one before it wakes it. */
+      readonly isToBeWoken: boolean;
+    }
   | { readonly kind: 'replayed' | 'recent' | 'key_reused'; readonly jobId: string }
   | { readonly kind: 'too_many'; readonly openJobs: number }
   | { readonly kind: 'gone' };
@@ -41,10 +54,11 @@ export interface AcceptRequest {
   /** What has to be so in the very moment of accepting. */
   readonly onlyWith?: Standing | undefined;
   /**
-   * Called once the post is on its way to Redis: what this sends over the same connection arrives right behind it, in
-   * the same write. Hears the id that the post has if it is accepted, and how many open jobs the account had lately.
+   * Called for a post that can probably go out at once, when it is on its way to Redis: the wake-up that this sends over the
+   * same connection arrives right behind it, in the same write. Hears the id that the post has if it is accepted, and how
+   * many open jobs the account had lately.
    */
-  readonly onSent?: ((jobId: string, openJobs: number) => void) | undefined;
+  readonly wakeAlong?: (jobId: string, openJobs: number) => void;
 }
 
 function idempotencyKeyOf(request: Pick<AcceptRequest, 'accountId' | 'clientId'>, key: string): string {
@@ -56,6 +70,8 @@ interface AcceptorOptions {
   readonly sealer: Sealer;
   /** See `JobStoreOptions`. */
   readonly here: () => string | null;
+  /** For how long it is kept that a post waits for its turn. */
+  readonly retentionMs: number;
   /** Sees each new record with its order, which needs not be unsealed for whoever asks next. */
   readonly onAccepted: (job: Job, order: Order) => void;
 }
@@ -67,21 +83,17 @@ type Answer = readonly [
   openJobs: number,
   acceptedAt: number | string,
   sequence: string,
+  isToBeWoken: 0 | 1,
 ];
 
 /** The way of a post into the store: once for each wish, however often it is told. */
-export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOptions) {
+export function createAcceptor({ redis, sealer, here, retentionMs, onAccepted }: AcceptorOptions) {
   const acceptScript = jobScript(redis, 'accept', { known: true });
   const lately = createOpenJobsLately();
 
-  async function send(
-    { accountId, onSent }: AcceptRequest,
-    jobId: string,
-    ...script: Parameters<Script>
-  ): Promise<Answer> {
+  async function send(accountId: string, script: Parameters<Script>, onItsWay: () => void): Promise<Answer> {
     const answering = acceptScript(...script);
-    const before = lately.sending(accountId);
-    onSent?.(jobId, before);
+    onItsWay();
     let openJobs: number | null = null;
     try {
       const answer = (await answering) as Answer;
@@ -110,9 +122,11 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
       more[`item:${index}`] = JSON.stringify(newItem);
       more[`item:${index}:step`] = 'new';
     }
-    const [outcome, value, openJobs, acceptedAt, sequence] = await send(
-      request,
-      jobId,
+    const before = lately.sending(accountId);
+    const mayBeCalled = order.expiresAt === null;
+    const isForNow = isReadyAtOnce(order);
+    const wakeAlong = isForNow && !(mayBeCalled && before >= manyOpenJobs) ? request.wakeAlong : undefined;
+    const script: Parameters<Script> = [
       [
         recordKey(jobId),
         idem,
@@ -128,12 +142,16 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
         request.idempotencyKey === null && !request.allowDuplicate ? 1 : 0,
         recentMs,
         request.maxOpenJobs,
-        isReadyAtOnce(order) ? 1 : 0,
+        isForNow ? (wakeAlong || !mayBeCalled ? 'woken' : 'turn') : 'later',
+        retentionMs,
         asRead?.names.length ?? 0,
         ...(asRead?.names ?? []),
         ...(asRead?.values.map((value) => value ?? '') ?? []),
         ...Object.entries(more).flat(),
       ],
+    ];
+    const [outcome, value, openJobs, acceptedAt, sequence, isToBeWoken] = await send(accountId, script, () =>
+      wakeAlong?.(jobId, before),
     );
     switch (outcome) {
       case 'new': {
@@ -144,7 +162,13 @@ export function createAcceptor({ redis, sealer, here, onAccepted }: AcceptorOpti
           ...{ accepted_at: at, updated_at: at, sequence },
         });
         onAccepted(job, order);
-        return { kind: 'accepted', jobId: value, job, openJobs };
+        return {
+          kind: 'accepted',
+          jobId: value,
+          job,
+          openJobs,
+          isToBeWoken: !wakeAlong && isToBeWoken === 1,
+        };
       }
       case 'replay':
         return { kind: 'replayed', jobId: value };

@@ -3,11 +3,16 @@ import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { prepareScript, type Script } from '#libs/redis/script.ts';
 
+const read = (name: string) => readFileSync(join(import.meta.dirname, 'scripts', `${name}.lua`), 'utf8');
+const lane = read('lane');
+
+/** The text of a script of `scripts/`, by its name, with what it may need of the lanes of accounts. */
+export const jobLua = (name: string): string => `${lane}${read(name)}`;
+
 /**
  * A script of `scripts/`, by its name. `allowOom`: it also runs when Redis is full, because it leads to an end.
  * `known`: as for `prepareScript`.
  */
 export function jobScript(redis: Redis, name: string, { allowOom = false, known = false } = {}): Script {
-  const lua = readFileSync(join(import.meta.dirname, 'scripts', `${name}.lua`), 'utf8');
-  return prepareScript(redis, `#!lua${allowOom ? ' flags=allow-oom' : ''}\n${lua}`, { known });
+  return prepareScript(redis, `#!lua${allowOom ? ' flags=allow-oom' : ''}\n${jobLua(name)}`, { known });
 }

@@ -7,6 +7,7 @@ import { useOwnRedis } from '../../test/own-redis.ts';
 import type { AcceptOutcome, AcceptRequest } from './accept-job.ts';
 import { redisNow } from './job-record.ts';
 import { createJobStore, type MoveFacts } from './job-store.ts';
+import type { Order } from './order.ts';
 import { orderOf, requestOf } from './test-order.ts';
 
 const sealer = createSealer([{ kid: 'k1', key: randomBytes(32) }]);
@@ -87,9 +88,9 @@ describe('accepting', () => {
     const jobs = createJobStore({ redis: own, sealer });
     const stateSeenBehind = async (text: string) => {
       const seen = Promise.withResolvers<string | null>();
-      const onSent = (jobId: string) =>
+      const wakeAlong = (jobId: string) =>
         void own.hget(`job:${jobId}`, 'state').then(seen.resolve, seen.reject);
-      const outcome = await jobs.accept({ ...request(), order: orderOf(text), onSent });
+      const outcome = await jobs.accept({ ...request(), order: orderOf(text), wakeAlong });
       expect(outcome.kind).toBe('accepted');
       return await seen.promise;
     };
@@ -101,21 +102,47 @@ describe('accepting', () => {
     expect(await stateSeenBehind('After a restart')).toBe('accepted');
   });
 
-  it('what is sent along with a post hears how many open jobs its account has, those on their way included', async () => {
+  it('a post is woken along while its account has few, and hears how many, those on their way included', async () => {
     const heard: number[] = [];
-    const onSent = (_: string, openJobs: number) => heard.push(openJobs);
-    for (const text of ['One', 'Two', 'Three'])
-      await accept({ accountId: 'another', order: orderOf(text), onSent });
-    expect(heard).toEqual([0, 1, 2]);
-    const burst = ['Four', 'Five'].map((text) =>
-      accept({ accountId: 'another', order: orderOf(text), onSent }),
-    );
-    await Promise.all([...burst, accept({ accountId: 'yet another', onSent })]);
-    expect(heard.slice(3)).toEqual([3, 4, 0]);
+    const wakeAlong = (_: string, openJobs: number) => heard.push(openJobs);
+    const of = (accountId: string, text: string) => accept({ accountId, order: orderOf(text), wakeAlong });
+    for (const text of ['One', 'Two']) expect(await of('few', text)).toMatchObject({ isToBeWoken: false });
+    expect(heard).toEqual([0, 1]);
+    const burst = Array.from({ length: 20 }, (_, index) => of('few', `Burst ${index}`));
+    await Promise.all([...burst, of('other', 'One')]);
+    expect(heard.splice(2)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0]);
     // One that is none does not count.
-    await accept({ accountId: 'another', order: orderOf('Four'), onSent });
-    await accept({ accountId: 'another', order: orderOf('Six'), onSent });
-    expect(heard.slice(6)).toEqual([5, 5]);
+    await of('other', 'One');
+    await of('other', 'Two');
+    expect(heard.splice(2)).toEqual([1, 1]);
+    // Somebody has to notice that it expires.
+    const order = orderOf('Soon', { expiresAt: Date.now() + 60_000 });
+    await accept({ accountId: 'few', order, wakeAlong });
+    expect(heard.slice(2)).toEqual([22]);
+  });
+
+  it('a post behind others of its account is woken when its turn has come, and any other at once', async () => {
+    const turns: string[] = [];
+    const jobs = createJobStore({ redis, sealer, onTurn: (jobId) => void turns.push(jobId) });
+    const of = async (text: string, more: Partial<Order> = {}) => {
+      const outcome = await jobs.accept({
+        ...request({ accountId: 'many', order: orderOf(text, more) }),
+        wakeAlong: () => {},
+      });
+      if (outcome.kind !== 'accepted') throw new Error(outcome.kind);
+      return outcome;
+    };
+    const publishAt = Date.now() + 86_400_000;
+    for (let count = 0; count < 16; count++)
+      expect(await of(`Scheduled ${count}`, { publishAt })).toMatchObject({ isToBeWoken: true });
+    const first = await of('Nobody goes before it');
+    expect(first.isToBeWoken).toBe(true);
+    const second = await of('Second');
+    const third = await of('Third');
+    expect([second.isToBeWoken, third.isToBeWoken]).toEqual([false, false]);
+    for (const { jobId } of [first, second, third]) await jobs.move(jobId, 'cancel');
+    expect(turns).toEqual([second.jobId, third.jobId]);
+    expect(await of('Nobody any more')).toMatchObject({ isToBeWoken: true });
   });
 
   it('what was canceled may be asked for again at once', async () => {

@@ -7,6 +7,7 @@ import { createJobClaims } from './job-claims.ts';
 import { type HistoryEntry, parseHistory } from './job-history.ts';
 import { laneKey, listKey, openKey, openOfKey, orderContext, recordKey } from './job-keys.ts';
 import { parseJob, UnreadableRecordError } from './job-record.ts';
+import { jobScript } from './job-script.ts';
 import type { Order } from './order.ts';
 import { createRecordMoves } from './record-moves.ts';
 
@@ -44,8 +45,10 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
     redis,
     sealer,
     here,
+    retentionMs,
     onAccepted: (job, order) => void opened.set(job, order),
   });
+  const awaitTurnScript = jobScript(redis, 'await-turn');
   const { claim, claimItem, saveItem } = createJobClaims(redis);
 
   async function find(jobId: string): Promise<Job | null> {
@@ -132,6 +135,12 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
       const accountId = await redis.hget(recordKey(jobId), 'account');
       if (accountId !== null) await redis.zrem(laneKey(accountId), jobId);
     },
+    /**
+     * Whether other posts of its account go before this one. Whoever takes the last of them out of the lane then says so
+     * (`onTurn`), whatever became of its entry in the queue.
+     */
+    awaitsTurn: async (jobId: string): Promise<boolean> =>
+      (await awaitTurnScript([recordKey(jobId)], [jobId, retentionMs])) === 1,
     /** The sweeper has seen to it: look again then, by Redis' clock. */
     checkAgain: async (jobId: string, at: number) => {
       await redis.zadd(openKey, 'XX', at, jobId);

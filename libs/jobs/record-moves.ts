@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { catalogue } from '#libs/insight/catalogue.ts';
 import { prepareScript, type Script } from '#libs/redis/script.ts';
 import { callsKept } from './job-calls.ts';
 import { historyLength } from './job-history.ts';
 import { type JobPatch, toFields } from './job-record.ts';
+import { jobLua, jobScript } from './job-script.ts';
 import { type MoveName, moves } from './moves.ts';
 import type { Charge } from './spend.ts';
 
@@ -73,15 +72,13 @@ interface RecordMovesOptions {
 /** The answer to an attempt is here, or never will be, this long after its intent: five seconds to begin, thirty for X. */
 const answerMs = 40_000;
 
-const moveLua = readFileSync(join(import.meta.dirname, 'scripts', 'move.lua'), 'utf8');
-
 /** KEYS record, open jobs, those of the other script · ARGV the move, its id, the values of the other script */
 const guarded = (lua: string) => `#!lua
 local function other(KEYS, ARGV)
 ${lua}
 end
 local function move(KEYS, ARGV)
-${moveLua}
+${jobLua('move')}
 end
 local own = {KEYS[1], KEYS[2]}
 -- Sent again because its answer was lost: it is done, whatever stands in the way by now.
@@ -96,8 +93,8 @@ return {1, moved, answer}
 
 /** The moves of records, by the table. */
 export function createRecordMoves({ redis, keysOf, retentionMs, onTurn }: RecordMovesOptions) {
-  const moveScript = prepareScript(redis, `#!lua\n${moveLua}`);
-  const moveEvenWhenFull = prepareScript(redis, `#!lua flags=allow-oom\n${moveLua}`);
+  const moveScript = jobScript(redis, 'move');
+  const moveEvenWhenFull = jobScript(redis, 'move', { allowOom: true });
   const guardedScripts = new Map<string, Script>();
 
   function toArgument(jobId: string, name: MoveName, facts: MoveFacts): string {

@@ -32,6 +32,17 @@ describe('waking a job', () => {
     expect(await counts()).toMatchObject({ prioritized: 1, delayed: 0 });
   });
 
+  it('for its turn adds what is missing, brings forward what sleeps, and leaves alone what is coming', async () => {
+    await wakeUps.turn('none', 0);
+    expect(await counts()).toMatchObject({ prioritized: 1 });
+    await wakeUps.add('asleep', { at: Date.now() + 3_600_000 });
+    await wakeUps.turn('asleep', 0);
+    expect(await counts()).toMatchObject({ prioritized: 2, delayed: 0 });
+    await wakeUps.add('comes');
+    await wakeUps.turn('comes', 0);
+    expect(await counts()).toMatchObject({ prioritized: 3 });
+  });
+
   it('in a round of its own does not wait for an entry that somebody holds', async () => {
     await wakeUps.add('j');
     await wakeUps.again('j', { round: 'c1' });

@@ -75,16 +75,19 @@ export function createWakeUps({ redis, now = Date.now }: { redis: Redis; now?: (
     if (items > 0) await add(jobId, { index: 0, round: 'end' }).catch(() => {});
   }
 
-  /** It is this job's turn now: its entry sleeps, or is about to. The account's other posts give it no precedence. */
+  /**
+   * It is this job's turn now: it has no entry, or one that sleeps or is about to. The account's other posts give it no
+   * precedence.
+   */
   async function turn(jobId: string, openJobs: number): Promise<void> {
     const entry = await queues.tweets.getJob(entryId(jobId, {}));
-    const promoted =
+    const isComing =
       entry &&
       (await entry.promote().then(
         () => true,
-        () => false,
+        async () => (await entry.getState()) === 'prioritized',
       ));
-    if (!promoted) await add(jobId, { round: `t${now()}`, openJobs });
+    if (!isComing) await add(jobId, { round: `t${now()}`, openJobs });
   }
 
   /** There is a place for this media item now: its entry sleeps, or is about to. */

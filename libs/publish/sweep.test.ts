@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { afterAll, expect, it } from 'vitest';
 import { recordVersion } from '#libs/jobs/job.ts';
 import { createJobStore } from '#libs/jobs/job-store.ts';
+import type { Order } from '#libs/jobs/order.ts';
 import { acceptedId, orderOf } from '#libs/jobs/test-order.ts';
 import { createWakeUps } from '#libs/jobs/wake-up.ts';
 import { createMediaStore } from '#libs/media/media-store.ts';
@@ -12,14 +13,19 @@ import type { PublishEvent } from './publisher.ts';
 import { sweep } from './sweep.ts';
 
 const { redis } = await useOwnRedis();
-const jobs = createJobStore({ redis, sealer: createSealer([{ kid: 'k', key: randomBytes(32) }]) });
+const turns: string[] = [];
+const jobs = createJobStore({
+  redis,
+  sealer: createSealer([{ kid: 'k', key: randomBytes(32) }]),
+  onTurn: (jobId) => void turns.push(jobId),
+});
 const wakeUps = createWakeUps({ redis });
 afterAll(() => wakeUps[Symbol.asyncDispose]());
 const mediaStore = createMediaStore({ dataDir: tmpdir() });
 
 /** Accepted, due to be looked at, and lost by the queue. */
-async function lostJob(place: number, accountId = '7', publishAt: number | null = null): Promise<string> {
-  const jobId = await acceptedId(jobs, { accountId, order: orderOf('Hello', { publishAt }) });
+async function lostJob(place: number, accountId = '7', more: Partial<Order> = {}): Promise<string> {
+  const jobId = await acceptedId(jobs, { accountId, order: orderOf('Hello', more), wakeAlong: () => {} });
   await redis.zadd('jobs:open', place, jobId);
   return jobId;
 }
@@ -46,12 +52,26 @@ it.each([
 
 it('scheduled posts, however many, keep nobody waiting, and are looked at again at their time', async () => {
   const publishAt = Date.now() + 600_000;
-  for (let count = 0; count < 450; count++) await lostJob(1, '8', publishAt);
+  for (let count = 0; count < 450; count++) await lostJob(1, '8', { publishAt });
   const lost = await lostJob(2);
   await sweep({ jobs, wakeUps, mediaStore, report: () => {} });
   expect(await wakeUps.queues.tweets.getJob(`job-${lost}`)).toBeDefined();
   expect(await redis.zcount('jobs:open', publishAt, publishAt + 5000)).toBe(450);
   expect(await wakeUps.queues.tweets.getDelayedCount()).toBe(450);
+});
+
+it('of the posts of an account the first is woken; the others are called in their turn, and one that expires is not left asleep', async () => {
+  const all = [await lostJob(1), await lostJob(2), await lostJob(3)];
+  const [first, second, third] = all;
+  const expires = await lostJob(4, '7', { expiresAt: Date.now() + 60_000 });
+  const woken = async (jobId = '') => (await wakeUps.queues.tweets.getJob(`job-${jobId}`)) !== undefined;
+  await sweep({ jobs, wakeUps, mediaStore, report: () => {} });
+  expect(await Promise.all([...all, expires].map(woken))).toEqual([true, false, false, true]);
+  for (const jobId of all) await jobs.move(jobId, 'cancel');
+  expect(turns).toEqual([second, third]);
+  // They are looked at again all the same: a call may be lost.
+  expect(await redis.zscore('jobs:open', first ?? '')).toBeNull();
+  expect(Number(await redis.zscore('jobs:open', expires))).toBeLessThan(Date.now() + 30_000);
 });
 
 it('a post that cannot be read does not keep the other posts of its account waiting', async () => {

@@ -2,28 +2,29 @@
 -- KEYS: record, idempotency key ('' without one), recent content, open jobs, jobs of the account, open jobs of the account,
 --   a hash that has to read as it did ('' for any), and further keys that have to be there
 -- ARGV: job id, account id, username, client id, version of the record, order (sealed), its fingerprint, 1 to look for
---   recent content, its window in ms, most open jobs, 1 when nothing has to be prepared or waited for, how many
---   fields of that hash, their names, their values ('': there is none), then further fields of the record, each name
---   before its value
+--   recent content, its window in ms, most open jobs, what it waits for ('later': media or a time; 'turn': at most its
+--   turn among the account's posts; 'woken': the same, and somebody wakes it in any case), ms for which it is kept that
+--   it waits for its turn, number of fields of that hash, their names, their values ('': there is none), then further
+--   fields of the record, each name before its value
 -- Answers {outcome, job id | count}: replay, reused, recent, gone, too_many; or
--- {'new', job id, open jobs of the account, accepted_at, sequence}.
+-- {'new', job id, open jobs of the account, accepted_at, sequence, 1 unless it will be called when its turn has come}.
 local id, account, fingerprint = ARGV[1], ARGV[2], ARGV[7]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- The same call again: the client re-sends a script whose answer was lost.
 local written = redis.call('HMGET', KEYS[1], 'accepted_at', 'sequence')
-if written[1] then return {'new', id, redis.call('SCARD', KEYS[6]), written[1], written[2]} end
+if written[1] then return {'new', id, redis.call('SCARD', KEYS[6]), written[1], written[2], 1} end
 
 -- Whoever asks may have been recognised a while ago: signed out or changed since then, it is told nothing and gets nothing.
 -- And whoever disconnects the account cancels its open jobs after that: what came in later would outlive them.
 for index = 8, #KEYS do
   if redis.call('EXISTS', KEYS[index]) == 0 then return {'gone', ''} end
 end
-local fields = tonumber(ARGV[12])
+local fields = tonumber(ARGV[13])
 if fields > 0 then
-  for index, is in ipairs(redis.call('HMGET', KEYS[7], unpack(ARGV, 13, 12 + fields))) do
-    if (is or '') ~= ARGV[12 + fields + index] then return {'gone', ''} end
+  for index, is in ipairs(redis.call('HMGET', KEYS[7], unpack(ARGV, 14, 13 + fields))) do
+    if (is or '') ~= ARGV[13 + fields + index] then return {'gone', ''} end
   end
 end
 
@@ -47,7 +48,7 @@ if open >= tonumber(ARGV[10]) then return {'too_many', tostring(open)} end
 local sequence = string.format('%.0f', time[1] * 1000000 + time[2])
 redis.call('HSET', KEYS[1], 'v', ARGV[5], 'id', id, 'account', account, 'username', ARGV[3], 'client', ARGV[4],
   'state', 'accepted', 'order', ARGV[6], 'fingerprint', fingerprint, 'idem', KEYS[2],
-  'accepted_at', now, 'updated_at', now, 'sequence', sequence, unpack(ARGV, 13 + 2 * fields))
+  'accepted_at', now, 'updated_at', now, 'sequence', sequence, unpack(ARGV, 14 + 2 * fields))
 if KEYS[2] ~= '' then redis.call('HSET', KEYS[2], 'job', id, 'fingerprint', fingerprint) end
 redis.call('SET', KEYS[3], id, 'PX', ARGV[9])
 -- The accepting process wakes a worker itself; the sweeper looks soon in case it dies before that.
@@ -56,7 +57,9 @@ redis.call('ZADD', KEYS[5], sequence, id)
 redis.call('SADD', KEYS[6], id)
 redis.call('HINCRBY', 'count:jobs_accepted', '', 1)
 -- With nothing to prepare it could be sent at once: from here on it has its place among the account's posts.
-if ARGV[11] == '1' then redis.call('ZADD', 'lane:' .. account, sequence, id) end
+local will_be_called = false
+if ARGV[11] == 'woken' then join_lane(account, sequence, id) end
+if ARGV[11] == 'turn' then will_be_called = has_to_wait(account, sequence, id, ARGV[12]) end
 -- The list outlives the records: one post in eight takes out the oldest entries whose records have expired, and some at
 -- random, because the oldest may be that of a post that is scheduled for next year.
 if redis.call('ZCARD', KEYS[5]) % 8 == 0 then
@@ -68,4 +71,4 @@ if redis.call('ZCARD', KEYS[5]) % 8 == 0 then
     if redis.call('EXISTS', 'job:' .. old) == 0 then redis.call('ZREM', KEYS[5], old) end
   end
 end
-return {'new', id, open + 1, now, sequence}
+return {'new', id, open + 1, now, sequence, will_be_called and 0 or 1}

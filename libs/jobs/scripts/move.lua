@@ -37,25 +37,8 @@ end
 if guards.media and state == 'accepted' and tonumber(record[17] or '0') > 0 then return {0, 'media', state} end
 -- Before its time it cannot have been sent, whatever Redis has forgotten.
 if guards.trusted and record[15] and not after(record[7]) then return {0, 'trusted', state} end
--- The posts of one account go out one at a time, in the order of their acceptance: the lane holds those that could.
-local lane = 'lane:' .. record[11]
-local called = lane .. ':called'
-if guards.turn then
-  redis.call('ZADD', lane, record[14], move.id)
-  local head = redis.call('ZRANGE', lane, 0, 0)[1]
-  while head ~= move.id do
-    local other = redis.call('HGET', 'job:' .. head, 'state')
-    if other == 'ready' or other == 'sending' or other == 'accepted' then
-      -- Its run goes to sleep now and is to be called when its turn has come; one that has not come here yet need not be.
-      redis.call('SADD', called, move.id)
-      redis.call('PEXPIRE', called, move.retentionMs)
-      return {0, 'turn', state}
-    end
-    redis.call('ZREM', lane, head)
-    redis.call('SREM', called, head)
-    head = redis.call('ZRANGE', lane, 0, 0)[1]
-  end
-end
+-- Its run goes to sleep then; one that has not come here yet comes by itself, or waits to be called.
+if guards.turn and has_to_wait(record[11], record[14], move.id, move.retentionMs) then return {0, 'turn', state} end
 
 -- Whether another job with the same content may have made this post, and may yet be told so.
 local function is_contested()
@@ -152,11 +135,9 @@ elseif state == 'unconfirmed' then
 end
 local following = ''
 if to == 'ready' and not after(record[7]) then
-  redis.call('ZADD', lane, record[14], move.id)
-elseif to ~= 'ready' and to ~= 'sending' and to ~= state and redis.call('ZREM', lane, move.id) == 1 then
-  local head = redis.call('ZRANGE', lane, 0, 0)[1]
-  redis.call('SREM', called, move.id)
-  if head and redis.call('SREM', called, head) == 1 then following = head end
+  join_lane(record[11], record[14], move.id)
+elseif to ~= 'ready' and to ~= 'sending' and to ~= state then
+  following = leave_lane(record[11], move.id)
 end
 if move.charge then
   for _, key in ipairs(move.charge.keys) do
