@@ -65,14 +65,15 @@ export async function startAll({ config, environment, print, signal }: StartOpti
         say,
       }),
     );
-  // Both take their time: side by side they take less.
+  // All take their time: side by side they take less.
   const simulator = needsSimulator(config) ? await startSimulator(run, config.http.host) : null;
   const redisUrl = await openRedis(config, dataDir, stack, say);
-  const simulatorUrl = simulator === null ? null : new URL(await simulator.listening).origin;
+  const simulatorUrl = simulator && (await simulator.url);
   const x = simulatorUrl === null ? {} : sandboxVariables(simulatorUrl, config);
   const common = { ...secrets, REDIS_URL: redisUrl, ...x };
   const firstPort = await choosePort(config.http.port, dataDir);
   const api = run('api', 'api', (url) => ({ ...common, PORT: url ? portOf(url) : String(firstPort) }));
+  await simulator?.listening;
   run('worker', 'worker', () => common, false);
   const port = portOf(await api.listening);
   await rememberPort(Number(port), dataDir);
@@ -137,15 +138,20 @@ function needsSimulator(config: Config): boolean {
 }
 
 /** It listens where the API does, so that in a container its pages can be opened from outside. */
-async function startSimulator(run: Run, host: string): Promise<Child> {
-  const port = (await isPortFree(simulatorPort)) ? simulatorPort : 0;
+async function startSimulator(run: Run, host: string) {
+  const isUsual = await isPortFree(simulatorPort);
+  const firstPort = isUsual ? simulatorPort : 0;
   // It has no use for our secrets.
   const withheld = { REDIS_URL: undefined, SECRET_KEY: undefined, TOKEN_KEYS: undefined };
-  return run('simulator', 'x-simulator', (url) => ({
+  const { listening } = run('simulator', 'x-simulator', (url) => ({
     ...withheld,
     HOST: isEverywhere(host) ? host : '127.0.0.1',
-    PORT: url === undefined ? String(port) : new URL(url).port,
+    PORT: url === undefined ? String(firstPort) : new URL(url).port,
   }));
+  const url = isUsual
+    ? `http://127.0.0.1:${simulatorPort}`
+    : listening.then((address) => new URL(address).origin);
+  return { url, listening };
 }
 
 /** The simulator serves sample pictures too, which the media rules would otherwise refuse as a private address. */
