@@ -63,8 +63,9 @@ export async function detectFormat(file: string): Promise<MediaFormat> {
   throw new ProblemError('media_unsupported', found.refusal);
 }
 
-/** The format that the first bytes of a file stand for, or why that kind of file is refused. */
-export async function formatOf(head: Uint8Array): Promise<{ format: MediaFormat } | { refusal: string }> {
+/** The format that the first bytes of a file (`headBytes` of them count) stand for, or why that kind of file is refused. */
+export async function formatOf(bytes: Uint8Array): Promise<{ format: MediaFormat } | { refusal: string }> {
+  const head = bytes.subarray(0, headBytes);
   const name = (isAvif(head) ? 'avif' : undefined) ?? textFormat(head) ?? (await binaryFormat(head));
   const format = Object.hasOwn(formats, name) ? formats[name] : undefined;
   if (format) return { format };
