@@ -68,7 +68,7 @@ export async function startAll({ config, environment, print, signal }: StartOpti
   // All take their time: side by side they take less.
   const simulator = needsSimulator(config) ? await startSimulator(run, config.http.host) : null;
   const redisUrl = await openRedis(config, dataDir, stack, say);
-  const simulatorUrl = simulator && (await simulator.url);
+  const simulatorUrl = simulator && (await simulator.url());
   const x = simulatorUrl === null ? {} : sandboxVariables(simulatorUrl, config);
   const common = { ...secrets, REDIS_URL: redisUrl, ...x };
   const firstPort = await choosePort(config.http.port, dataDir);
@@ -148,9 +148,7 @@ async function startSimulator(run: Run, host: string) {
     HOST: isEverywhere(host) ? host : '127.0.0.1',
     PORT: url === undefined ? String(firstPort) : new URL(url).port,
   }));
-  const url = isUsual
-    ? `http://127.0.0.1:${simulatorPort}`
-    : listening.then((address) => new URL(address).origin);
+  const url = async () => (isUsual ? `http://127.0.0.1:${simulatorPort}` : new URL(await listening).origin);
   return { url, listening };
 }
 
