@@ -4,8 +4,6 @@ export const recordKey = (jobId: string) => `job:${jobId}`;
 /** The jobs of an account in the order of their acceptance, with those that have ended. */
 export const listKey = (accountId: string) => `jobs:of:${accountId}`;
 export const openOfKey = (accountId: string) => `open:${accountId}`;
-/** The posts of an account that could be sent, in the order of their acceptance: one at a time is. */
-export const laneKey = (accountId: string) => `lane:${accountId}`;
 /** What a sealed order is bound to. */
 export const orderContext = (accountId: string, jobId: string) => ({
   record: 'order',

@@ -142,7 +142,11 @@ describe('accepting', () => {
     expect([second.isToBeWoken, third.isToBeWoken]).toEqual([false, false]);
     for (const { jobId } of [first, second, third]) await jobs.move(jobId, 'cancel');
     expect(turns).toEqual([second.jobId, third.jobId]);
-    expect(await of('Nobody any more')).toMatchObject({ isToBeWoken: true });
+    const kept = await of('Nobody any more');
+    expect(kept.isToBeWoken).toBe(true);
+    // What keeps that one the next one has to find out as well, because it gives up by itself.
+    await redis.hset(`job:${kept.jobId}`, 'wait_reason', 'credits');
+    expect(await of('Behind one that is kept')).toMatchObject({ isToBeWoken: true });
   });
 
   it('what was canceled may be asked for again at once', async () => {

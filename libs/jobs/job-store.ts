@@ -5,7 +5,7 @@ import { createAcceptor } from './accept-job.ts';
 import type { Job } from './job.ts';
 import { createJobClaims } from './job-claims.ts';
 import { type HistoryEntry, parseHistory } from './job-history.ts';
-import { laneKey, listKey, openKey, openOfKey, orderContext, recordKey } from './job-keys.ts';
+import { listKey, openKey, openOfKey, orderContext, recordKey } from './job-keys.ts';
 import { parseJob, UnreadableRecordError } from './job-record.ts';
 import { jobScript } from './job-script.ts';
 import type { Order } from './order.ts';
@@ -49,6 +49,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
     onAccepted: (job, order) => void opened.set(job, order),
   });
   const awaitTurnScript = jobScript(redis, 'await-turn');
+  const leaveLaneScript = jobScript(redis, 'leave-lane');
   const { claim, claimItem, saveItem } = createJobClaims(redis);
 
   async function find(jobId: string): Promise<Job | null> {
@@ -132,12 +133,12 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
     clock,
     /** Takes a job from among the posts of its account that wait for their turn, without reading it. */
     leaveLane: async (jobId: string) => {
-      const accountId = await redis.hget(recordKey(jobId), 'account');
-      if (accountId !== null) await redis.zrem(laneKey(accountId), jobId);
+      const [following, openJobs] = (await leaveLaneScript([recordKey(jobId)], [jobId])) as [string, number];
+      if (following) onTurn(following, openJobs);
     },
     /**
-     * Whether other posts of its account go before this one. Whoever takes the last of them out of the lane then says so
-     * (`onTurn`), whatever became of its entry in the queue.
+     * Whether other posts of its account go before this one, and nothing keeps the first of them. Whoever takes the last
+     * of them out of the lane then says so (`onTurn`), whatever became of its entry in the queue.
      */
     awaitsTurn: async (jobId: string): Promise<boolean> =>
       (await awaitTurnScript([recordKey(jobId)], [jobId, retentionMs])) === 1,

@@ -122,6 +122,16 @@ describe('the next post of an account', () => {
     expect(await redis.keys('lane:*')).toEqual([]);
   });
 
+  it('is called once more when the outcome before it is sent again because its answer was lost', async () => {
+    for (const jobId of ['a', 'b']) await accepted(jobId);
+    await moves.move('a', 'beginSend', intent('m'));
+    await moves.move('b', 'beginSend', intent('b'));
+    await moves.move('a', 'beginSend', intent('m'));
+    expect(called).toEqual([]);
+    for (const _ of [1, 2]) await moves.move('a', 'created', created('1'));
+    expect(called).toEqual(['b', 'b']);
+  });
+
   it('is left alone when its entry has not come up yet', async () => {
     for (const jobId of ['a', 'b']) await accepted(jobId);
     await moves.move('a', 'beginSend', intent('m'));

@@ -59,7 +59,10 @@ redis.call('HINCRBY', 'count:jobs_accepted', '', 1)
 -- With nothing to prepare it could be sent at once: from here on it has its place among the account's posts.
 local will_be_called = false
 if ARGV[11] == 'woken' then join_lane(account, sequence, id) end
-if ARGV[11] == 'turn' then will_be_called = has_to_wait(account, sequence, id, ARGV[12]) end
+if ARGV[11] == 'turn' then
+  local waits, first_is_kept = has_to_wait(account, sequence, id, ARGV[12])
+  will_be_called = waits and not first_is_kept
+end
 -- The list outlives the records: one post in eight takes out the oldest entries whose records have expired, and some at
 -- random, because the oldest may be that of a post that is scheduled for next year.
 if redis.call('ZCARD', KEYS[5]) % 8 == 0 then

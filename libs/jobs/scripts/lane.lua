@@ -3,20 +3,20 @@
 
 local function join_lane(account, sequence, id) redis.call('ZADD', 'lane:' .. account, sequence, id) end
 
--- Joins it. true: others go before, and whoever takes the last of them out of the lane calls this one.
+-- Joins it. Answers whether others go before, when whoever takes the last of them out of the lane calls this one; and
+-- whether the first of them is kept by more than its turn.
 local function has_to_wait(account, sequence, id, kept_ms)
   join_lane(account, sequence, id)
   local lane = 'lane:' .. account
   local called = lane .. ':called'
   while true do
     local head = redis.call('ZRANGE', lane, 0, 0)[1]
-    if head == id then return false end
-    local other = redis.call('HMGET', 'job:' .. head, 'state', 'account')
+    if head == id then return false, false end
+    local other = redis.call('HMGET', 'job:' .. head, 'state', 'account', 'wait_reason')
     local may_go = other[1] == 'accepted' or other[1] == 'ready' or other[1] == 'sending'
     if may_go and other[2] == account then
-      redis.call('SADD', called, id)
-      redis.call('PEXPIRE', called, kept_ms)
-      return true
+      if redis.call('SADD', called, id) == 1 then redis.call('PEXPIRE', called, kept_ms) end
+      return true, other[3] and other[3] ~= ''
     end
     redis.call('ZREM', lane, head)
     redis.call('SREM', called, head)
@@ -31,5 +31,11 @@ local function leave_lane(account, id)
   redis.call('SREM', called, id)
   local head = redis.call('ZRANGE', lane, 0, 0)[1]
   return head and redis.call('SREM', called, head) == 1 and head or ''
+end
+
+-- Whose turn it is once `id` has left, ever so long ago; '' while it has not. For an answer of `leave_lane` that was lost.
+local function head_after(account, id)
+  local lane = 'lane:' .. account
+  return not redis.call('ZSCORE', lane, id) and redis.call('ZRANGE', lane, 0, 0)[1] or ''
 end
 

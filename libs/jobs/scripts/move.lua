@@ -4,9 +4,8 @@
 --   trusted, turn}, set{}, del[], bumpFence, name, historyLength, checkAt | checkAfterMs | checkNever,
 --   tweet{id, claim, createdAt, answerMs}, charge{keys[], thousandths, keptMs}, calls[], callsKept, retentionMs,
 --   publishBuckets[]}
--- Answers {1, now, id of the job whose turn it is now or '', open jobs of the account} done, {2, now, ''} done before by
--- this very call,
--- {0, reason, state}.
+-- Answers {1, now, id of the job whose turn it is now or '', open jobs of the account} done, {2, ...the same} done before
+-- by this very call, {0, reason, state}.
 local move = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -16,7 +15,10 @@ local record = redis.call('HMGET', KEYS[1], 'state', 'owner', 'attempt_id', 'cur
 local state = record[1]
 if not state then return {0, 'gone', ''} end
 -- The client re-sends a script whose answer was lost: its own write must not look like somebody else's.
-if record[5] == move.moveId then return {2, now, ''} end
+if record[5] == move.moveId then
+  local following = head_after(record[11], move.id)
+  return {2, now, following, following ~= '' and redis.call('SCARD', 'open:' .. record[11]) or 0}
+end
 
 local allowed = false
 for _, from in ipairs(move.from) do allowed = allowed or from == state end
