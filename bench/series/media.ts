@@ -12,7 +12,7 @@ const megabyte = 1024 * 1024;
 const fileBytes = 256 * megabyte;
 /** Large enough to take the same way. */
 const warmUpBytes = 12 * megabyte;
-const rounds = 3;
+const rounds = 5;
 
 interface Upload {
   readonly seconds: number;

@@ -11,11 +11,7 @@ import { createOpenJobsLately } from './open-jobs-lately.ts';
 import { fingerprintOf, isReadyAtOnce, mediaOf, type Order } from './order.ts';
 
 const recentMs = 10 * 60 * 1000;
-/**
- * With so many, a post has others of its account before it, and is called when they are through. With fewer it is woken
- * along: an entry in the queue, which comes up in its order, costs a worker less than a call. So is one that expires,
- * because somebody has to notice.
- */
+/** With so many, a post probably has others of its account before it, which is worth waiting to know. */
 const manyOpenJobs = 16;
 const recentKey = (accountId: string, fingerprint: string) => `recent:${accountId}:${fingerprint}`;
 
@@ -58,7 +54,18 @@ export interface AcceptRequest {
    * same connection arrives right behind it, in the same write. Hears the id that the post has if it is accepted, and how
    * many open jobs the account had lately.
    */
-  readonly wakeAlong?: (jobId: string, openJobs: number) => void;
+  readonly wakeAlong: (jobId: string, openJobs: number) => void;
+}
+
+/**
+ * By whom a post is woken, in the words of accept.lua. `along`: by an entry in the queue that is sent with it, which costs
+ * a worker less than a call. `turn`: by whoever sends the one before it, if there is one. `later`: by an entry for its media
+ * or its time.
+ */
+function wakingOf(order: Order, openJobs: number): 'along' | 'turn' | 'later' {
+  if (!isReadyAtOnce(order)) return 'later';
+  // Somebody has to notice when it expires.
+  return openJobs < manyOpenJobs || order.expiresAt !== null ? 'along' : 'turn';
 }
 
 function idempotencyKeyOf(request: Pick<AcceptRequest, 'accountId' | 'clientId'>, key: string): string {
@@ -123,9 +130,7 @@ export function createAcceptor({ redis, sealer, here, retentionMs, onAccepted }:
       more[`item:${index}:step`] = 'new';
     }
     const before = lately.sending(accountId);
-    const mayBeCalled = order.expiresAt === null;
-    const isForNow = isReadyAtOnce(order);
-    const wakeAlong = isForNow && !(mayBeCalled && before >= manyOpenJobs) ? request.wakeAlong : undefined;
+    const waking = wakingOf(order, before);
     const script: Parameters<Script> = [
       [
         recordKey(jobId),
@@ -142,7 +147,7 @@ export function createAcceptor({ redis, sealer, here, retentionMs, onAccepted }:
         request.idempotencyKey === null && !request.allowDuplicate ? 1 : 0,
         recentMs,
         request.maxOpenJobs,
-        isForNow ? (wakeAlong || !mayBeCalled ? 'woken' : 'turn') : 'later',
+        waking,
         retentionMs,
         asRead?.names.length ?? 0,
         ...(asRead?.names ?? []),
@@ -150,8 +155,11 @@ export function createAcceptor({ redis, sealer, here, retentionMs, onAccepted }:
         ...Object.entries(more).flat(),
       ],
     ];
-    const [outcome, value, openJobs, acceptedAt, sequence, isToBeWoken] = await send(accountId, script, () =>
-      wakeAlong?.(jobId, before),
+    const onItsWay = () => waking === 'along' && request.wakeAlong(jobId, before);
+    const [outcome, value, openJobs, acceptedAt, sequence, isToBeWoken] = await send(
+      accountId,
+      script,
+      onItsWay,
     );
     switch (outcome) {
       case 'new': {
@@ -162,13 +170,7 @@ export function createAcceptor({ redis, sealer, here, retentionMs, onAccepted }:
           ...{ accepted_at: at, updated_at: at, sequence },
         });
         onAccepted(job, order);
-        return {
-          kind: 'accepted',
-          jobId: value,
-          job,
-          openJobs,
-          isToBeWoken: !wakeAlong && isToBeWoken === 1,
-        };
+        return { kind: 'accepted', jobId: value, job, openJobs, isToBeWoken: isToBeWoken === 1 };
       }
       case 'replay':
         return { kind: 'replayed', jobId: value };

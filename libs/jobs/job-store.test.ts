@@ -125,10 +125,7 @@ describe('accepting', () => {
     const turns: string[] = [];
     const jobs = createJobStore({ redis, sealer, onTurn: (jobId) => void turns.push(jobId) });
     const of = async (text: string, more: Partial<Order> = {}) => {
-      const outcome = await jobs.accept({
-        ...request({ accountId: 'many', order: orderOf(text, more) }),
-        wakeAlong: () => {},
-      });
+      const outcome = await jobs.accept(request({ accountId: 'many', order: orderOf(text, more) }));
       if (outcome.kind !== 'accepted') throw new Error(outcome.kind);
       return outcome;
     };

@@ -26,6 +26,7 @@ export const requestOf = (given: Partial<AcceptRequest> = {}): AcceptRequest => 
   idempotencyKey: null,
   allowDuplicate: true,
   maxOpenJobs: 1000,
+  wakeAlong: () => {},
   ...given,
 });
 

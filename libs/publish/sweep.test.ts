@@ -25,7 +25,7 @@ const mediaStore = createMediaStore({ dataDir: tmpdir() });
 
 /** Accepted, due to be looked at, and lost by the queue. */
 async function lostJob(place: number, accountId = '7', more: Partial<Order> = {}): Promise<string> {
-  const jobId = await acceptedId(jobs, { accountId, order: orderOf('Hello', more), wakeAlong: () => {} });
+  const jobId = await acceptedId(jobs, { accountId, order: orderOf('Hello', more) });
   await redis.zadd('jobs:open', place, jobId);
   return jobId;
 }

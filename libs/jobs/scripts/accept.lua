@@ -2,12 +2,12 @@
 -- KEYS: record, idempotency key ('' without one), recent content, open jobs, jobs of the account, open jobs of the account,
 --   a hash that has to read as it did ('' for any), and further keys that have to be there
 -- ARGV: job id, account id, username, client id, version of the record, order (sealed), its fingerprint, 1 to look for
---   recent content, its window in ms, most open jobs, what it waits for ('later': media or a time; 'turn': at most its
---   turn among the account's posts; 'woken': the same, and somebody wakes it in any case), ms for which it is kept that
---   it waits for its turn, number of fields of that hash, their names, their values ('': there is none), then further
+--   recent content, its window in ms, most open jobs, who wakes it ('along': an entry that comes along; 'turn': whoever
+--   sends the one before it, if there is one; 'later': an entry for its media or its time), ms for which it is kept that it
+--   waits for its turn, number of fields of that hash, their names, their values ('': there is none), then further
 --   fields of the record, each name before its value
 -- Answers {outcome, job id | count}: replay, reused, recent, gone, too_many; or
--- {'new', job id, open jobs of the account, accepted_at, sequence, 1 unless it will be called when its turn has come}.
+-- {'new', job id, open jobs of the account, accepted_at, sequence, 1 when it has yet to be woken}.
 local id, account, fingerprint = ARGV[1], ARGV[2], ARGV[7]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -57,11 +57,11 @@ redis.call('ZADD', KEYS[5], sequence, id)
 redis.call('SADD', KEYS[6], id)
 redis.call('HINCRBY', 'count:jobs_accepted', '', 1)
 -- With nothing to prepare it could be sent at once: from here on it has its place among the account's posts.
-local will_be_called = false
-if ARGV[11] == 'woken' then join_lane(account, sequence, id) end
+local is_to_be_woken = ARGV[11] ~= 'along'
+if ARGV[11] == 'along' then join_lane(account, sequence, id) end
 if ARGV[11] == 'turn' then
   local waits, first_is_kept = has_to_wait(account, sequence, id, ARGV[12])
-  will_be_called = waits and not first_is_kept
+  is_to_be_woken = not waits or first_is_kept
 end
 -- The list outlives the records: one post in eight takes out the oldest entries whose records have expired, and some at
 -- random, because the oldest may be that of a post that is scheduled for next year.
@@ -74,4 +74,4 @@ if redis.call('ZCARD', KEYS[5]) % 8 == 0 then
     if redis.call('EXISTS', 'job:' .. old) == 0 then redis.call('ZREM', KEYS[5], old) end
   end
 end
-return {'new', id, open + 1, now, sequence, will_be_called and 0 or 1}
+return {'new', id, open + 1, now, sequence, is_to_be_woken and 1 or 0}
