@@ -66,7 +66,7 @@ it('the move script decides and writes as the model does', async () => {
       if (given.state !== undefined) await redis.hset('job:job', given);
       if (claimedBy) await redis.set('postowner:5', claimedBy);
       for (const [index, state] of earlier.entries()) {
-        await redis.hset(`job:e${index}`, { state });
+        await redis.hset(`job:e${index}`, { state, account: '7' });
         await redis.zadd('lane:7', index, `e${index}`);
       }
       const { tweet, item, ...others } = facts;
