@@ -40,6 +40,7 @@ export interface Running extends AsyncDisposable {
 }
 
 const root = join(import.meta.dirname, '../..');
+/** Of Node.js, by the folder of the app; most have none. */
 const flags: Readonly<Partial<Record<string, readonly string[]>>> = nodeFlags;
 
 /**
@@ -148,6 +149,7 @@ async function startSimulator(run: Run, host: string) {
     HOST: isEverywhere(host) ? host : '127.0.0.1',
     PORT: url === undefined ? String(firstPort) : new URL(url).port,
   }));
+  // The usual one is known before it listens there: others need not wait for that.
   const url = async () => (isUsual ? `http://127.0.0.1:${simulatorPort}` : new URL(await listening).origin);
   return { url, listening };
 }

@@ -131,7 +131,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
     list,
     due,
     clock,
-    /** Takes a job from among the posts of its account that wait for their turn, without reading it. */
+    /** Takes a job from among the posts of its account that wait for their turn, without reading it, and calls the next. */
     leaveLane: async (jobId: string) => {
       const [following, openJobs] = (await leaveLaneScript([recordKey(jobId)], [jobId])) as [string, number];
       if (following) onTurn(following, openJobs);

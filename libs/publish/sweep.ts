@@ -102,7 +102,8 @@ async function seeAccepted(deps: SweepDeps, job: Job, now: number): Promise<numb
 }
 
 async function wakeAt(deps: SweepDeps, job: Job, at: number, index?: number): Promise<number> {
-  // Hundreds may wait behind one: woken now, each would find that it is not yet its turn. One that may come too late is.
+  // Hundreds may wait behind one: woken now, each would find that it is not yet its turn. One that may come
+  // too late is woken all the same, because somebody has to notice.
   const mayBeLate = job.publishAt !== null || job.expiresAt !== null;
   if (index === undefined && !mayBeLate && (await deps.jobs.awaitsTurn(job.id))) return at;
   await deps.wakeUps.again(job.id, {

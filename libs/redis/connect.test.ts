@@ -36,15 +36,13 @@ it('a Redis that says nothing is away within a second', async () => {
   expect(waitedMs).toBeGreaterThan(500);
 });
 
-/** Redis answers no write, and nothing that comes after one, until this is disposed of. */
-async function pauseWrites(): Promise<AsyncDisposable> {
+/** From here on Redis answers no write, and nothing that comes after one on its connection, until what this gives is called. */
+async function pauseWrites(): Promise<() => Promise<void>> {
   const other = await connectRedis(server.url, 'wait');
   await other.client('PAUSE', 60_000, 'WRITE');
-  return {
-    async [Symbol.asyncDispose]() {
-      await other.client('UNPAUSE');
-      other.disconnect();
-    },
+  return async () => {
+    await other.client('UNPAUSE');
+    other.disconnect();
   };
 }
 
@@ -54,7 +52,7 @@ async function turns(count: number): Promise<void> {
 
 it('commands that come before the last ones are answered leave together after that', async () => {
   await using redis = await connectRedis(server.url, 'fail-fast');
-  const pause = await pauseWrites();
+  const resume = await pauseWrites();
   const first = redis.incr('count');
   await turns(3);
   expect(redis.stream.writableLength).toBe(0);
@@ -63,14 +61,14 @@ it('commands that come before the last ones are answered leave together after th
   others.push(redis.incr('count'));
   await turns(3);
   expect(redis.stream.writableLength).toBeGreaterThan(0);
-  await pause[Symbol.asyncDispose]();
+  await resume();
   expect(await Promise.all([first, ...others])).toEqual([1, 2, 3]);
   expect(redis.stream.writableLength).toBe(0);
 });
 
 it('all is answered, in order, also where more was sent than a connection takes at a time', async () => {
   await using redis = await connectRedis(server.url, 'fail-fast');
-  const pause = await pauseWrites();
+  const resume = await pauseWrites();
   const much = 'x'.repeat(4 * 1024 * 1024);
   const answers: Promise<unknown>[] = [redis.set('some', 'first')];
   for (let round = 0; round < 4; round++) {
@@ -80,7 +78,7 @@ it('all is answered, in order, also where more was sent than a connection takes 
     await turns(1);
     answers.push(redis.get('some'), redis.pipeline().get('some').exec());
   }
-  await pause[Symbol.asyncDispose]();
+  await resume();
   const each = (round: number) => [
     much.length,
     [

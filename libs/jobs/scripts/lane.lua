@@ -23,19 +23,22 @@ local function has_to_wait(account, sequence, id, kept_ms)
   end
 end
 
--- Answers whose turn it is after that, if that one is to be called; otherwise ''.
+-- A job that is to be called, or '', and how many open jobs its account has.
+local function called_of(account, id) return id, id ~= '' and redis.call('SCARD', 'open:' .. account) or 0 end
+
+-- Answers whose turn it is after that, if that one sleeps, as `called_of` says.
 local function leave_lane(account, id)
   local lane = 'lane:' .. account
   local called = lane .. ':called'
-  if redis.call('ZREM', lane, id) == 0 then return '' end
+  if redis.call('ZREM', lane, id) == 0 then return called_of(account, '') end
   redis.call('SREM', called, id)
   local head = redis.call('ZRANGE', lane, 0, 0)[1]
-  return head and redis.call('SREM', called, head) == 1 and head or ''
+  return called_of(account, head and redis.call('SREM', called, head) == 1 and head or '')
 end
 
--- Whose turn it is once `id` has left, ever so long ago; '' while it has not. For an answer of `leave_lane` that was lost.
+-- The same for an answer of `leave_lane` that was lost: once `id` has left, whose turn it is now.
 local function head_after(account, id)
   local lane = 'lane:' .. account
-  return not redis.call('ZSCORE', lane, id) and redis.call('ZRANGE', lane, 0, 0)[1] or ''
+  return called_of(account, not redis.call('ZSCORE', lane, id) and redis.call('ZRANGE', lane, 0, 0)[1] or '')
 end
 

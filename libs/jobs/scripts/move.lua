@@ -15,10 +15,7 @@ local record = redis.call('HMGET', KEYS[1], 'state', 'owner', 'attempt_id', 'cur
 local state = record[1]
 if not state then return {0, 'gone', ''} end
 -- The client re-sends a script whose answer was lost: its own write must not look like somebody else's.
-if record[5] == move.moveId then
-  local following = head_after(record[11], move.id)
-  return {2, now, following, following ~= '' and redis.call('SCARD', 'open:' .. record[11]) or 0}
-end
+if record[5] == move.moveId then return {2, now, head_after(record[11], move.id)} end
 
 local allowed = false
 for _, from in ipairs(move.from) do allowed = allowed or from == state end
@@ -135,11 +132,11 @@ elseif state == 'unconfirmed' then
   redis.call('PERSIST', calls)
   if idem and idem ~= '' then redis.call('PERSIST', idem) end
 end
-local following = ''
+local following, open_jobs = '', 0
 if to == 'ready' and not after(record[7]) then
   join_lane(record[11], record[14], move.id)
 elseif to ~= 'ready' and to ~= 'sending' and to ~= state then
-  following = leave_lane(record[11], move.id)
+  following, open_jobs = leave_lane(record[11], move.id)
 end
 if move.charge then
   for _, key in ipairs(move.charge.keys) do
@@ -149,4 +146,4 @@ if move.charge then
   end
 end
 redis.call('PUBLISH', 'jobs:changed', move.id)
-return {1, now, following, following ~= '' and redis.call('SCARD', 'open:' .. record[11]) or 0}
+return {1, now, following, open_jobs}
