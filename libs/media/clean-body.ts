@@ -1,50 +1,24 @@
 import { formatOf, headBytes } from './detect-format.ts';
 import { blankWithin, findMetadata, headerBytesOf, isMetadataInFile, parseHeader } from './mp4-metadata.ts';
+import { byHead, type Sink } from './sink.ts';
 
 /** The tables of a film of minutes have a few hundred kB; those of hours are cleaned on disk, when all is there. */
 const mostTableBytes = 4 * 1024 * 1024;
 
 /**
- * A body as it comes in, the metadata of an MP4 or MOV in it blanked: what is written, hashed and sent on carries none,
- * and not a byte moves. Anything else passes unchanged. `onRemoved` hears when there was something.
+ * Blanks the metadata of an MP4 or MOV while it comes in: what the sink gets carries none, and not a byte moves.
+ * Anything else passes unchanged. `onRemoved` hears when there was something.
  */
-export async function* cleanBody(
-  body: AsyncIterable<Uint8Array>,
-  onRemoved: () => void,
-): AsyncGenerator<Uint8Array> {
-  const pieces = body[Symbol.asyncIterator]();
-  try {
-    const head = await takeHead(pieces);
+export function cleaning(sink: Sink, onRemoved: () => void): Sink {
+  return byHead(headBytes, async (head) => {
     const found = await formatOf(head);
     const isVideo = 'format' in found && (found.format === 'mp4' || found.format === 'mov');
-    const clean = isVideo ? createCleaner(onRemoved) : null;
-    for (let piece: Uint8Array | undefined = head; piece; piece = await nextOf(pieces))
-      if (clean) yield* clean.pass(piece);
-      else yield piece;
-    if (clean) yield* clean.rest();
-  } finally {
-    await pieces.return?.();
-  }
-}
-
-async function nextOf(pieces: AsyncIterator<Uint8Array>): Promise<Uint8Array | undefined> {
-  const { done, value } = await pieces.next();
-  return done ? undefined : value;
-}
-
-async function takeHead(pieces: AsyncIterator<Uint8Array>): Promise<Uint8Array> {
-  const taken: Uint8Array[] = [];
-  for (let bytes = 0; bytes < headBytes; ) {
-    const piece = await nextOf(pieces);
-    if (!piece) break;
-    taken.push(piece);
-    bytes += piece.length;
-  }
-  return taken.length === 1 && taken[0] ? taken[0] : Buffer.concat(taken);
+    return isVideo ? createCleaner(sink, onRemoved) : sink;
+  });
 }
 
 /** Follows the boxes of a file while it comes in. */
-function createCleaner(onRemoved: () => void) {
+function createCleaner(sink: Sink, onRemoved: () => void): Sink {
   /** Of the box that is being passed: bytes still to come, and whether they are blanked. */
   let current = { left: 0, isBlank: false };
   /** Bytes that are kept until it shows what they are: a header, or the tables as a whole. */
@@ -52,13 +26,13 @@ function createCleaner(onRemoved: () => void) {
   let heldBytes = 0;
   let wanted = 8;
 
-  function* take(bytes: Buffer): Generator<Uint8Array> {
+  async function pass(bytes: Buffer): Promise<void> {
     held = [];
     heldBytes = 0;
     wanted = 8;
-    yield bytes;
+    await sink.write(bytes);
   }
-  async function* decide(): AsyncGenerator<Uint8Array> {
+  async function decide(): Promise<void> {
     const bytes = Buffer.concat(held);
     const box = parseHeader(bytes, 0);
     if (!box && headerBytesOf(bytes) > bytes.length) {
@@ -83,27 +57,34 @@ function createCleaner(onRemoved: () => void) {
         onRemoved();
       }
     }
-    yield* take(bytes);
+    await pass(bytes);
+  }
+  async function writeInParts(piece: Uint8Array): Promise<void> {
+    for (let at = 0; at < piece.length; ) {
+      const length = Math.min(piece.length - at, current.left || wanted - heldBytes);
+      const part = piece.subarray(at, at + length);
+      at += length;
+      if (current.left > 0) {
+        current.left -= length;
+        await sink.write(current.isBlank ? Buffer.alloc(length) : part);
+        continue;
+      }
+      held.push(Buffer.from(part));
+      heldBytes += length;
+      if (heldBytes === wanted) await decide();
+    }
   }
   return {
-    async *pass(piece: Uint8Array): AsyncGenerator<Uint8Array> {
-      for (let at = 0; at < piece.length; ) {
-        const length = Math.min(piece.length - at, current.left || wanted - heldBytes);
-        const part = piece.subarray(at, at + length);
-        at += length;
-        if (current.left > 0) {
-          current.left -= length;
-          yield current.isBlank ? Buffer.alloc(length) : part;
-          continue;
-        }
-        held.push(Buffer.from(part));
-        heldBytes += length;
-        if (heldBytes === wanted) yield* decide();
-      }
+    write(piece) {
+      if (piece.length > current.left || current.isBlank) return writeInParts(piece);
+      // Nearly all of a film: pictures and sound, which pass as they are.
+      current.left -= piece.length;
+      return sink.write(piece);
     },
-    /** A file that was cut off: what was kept of it, as it is. */
-    *rest(): Generator<Uint8Array> {
-      if (heldBytes > 0) yield* take(Buffer.concat(held));
+    async end() {
+      // A file that was cut off: what was kept of it, as it is.
+      if (heldBytes > 0) await pass(Buffer.concat(held));
+      await sink.end();
     },
   };
 }

@@ -1,8 +1,11 @@
+import type { Readable } from 'node:stream';
 import { type Agent, type Dispatcher, errors, request } from 'undici';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { header, redirectOf, retryAfterMs, statedLength } from './answer-headers.ts';
+import { BrokenBodyError, bringBody } from './bring-body.ts';
 import { NotConnectedError, type Timeouts } from './guarded-agent.ts';
 import { type HostRules, parseMediaUrl } from './media-url.ts';
+import { type Sink, upTo } from './sink.ts';
 
 const maxRedirects = 3;
 
@@ -11,8 +14,11 @@ export interface Answer {
   /** What the host stated; null when it did not. */
   readonly totalBytes: number | null;
   readonly contentType: string | null;
-  /** The body, piece by piece: ends with `media_too_large` at the first byte too many. */
-  readonly body: AsyncIterable<Uint8Array>;
+  /**
+   * Brings the body to a sink, and ends with `media_too_large` at the first byte too many. Rejects with the sink's error
+   * where that fails; settles no earlier than the sink has let go of the last piece.
+   */
+  bringTo(sink: Sink): Promise<void>;
   /** Gives the connection up if the body was not read, or not to its end: to be called in any case. */
   leave(): void;
 }
@@ -111,7 +117,7 @@ function readAnswer(response: Dispatcher.ResponseData, maxBytes: number, signal:
   return {
     totalBytes: statedLength(response),
     contentType: header(response, 'content-type'),
-    body: readBody(response, maxBytes, signal),
+    bringTo: (sink) => bring(response.body, upTo(maxBytes, sink, tooLarge), signal),
     leave: () => discard(response),
   };
 }
@@ -137,21 +143,12 @@ function refusal(response: Dispatcher.ResponseData, maxBytes: number): Error | n
   return (statedLength(response) ?? 0) > maxBytes ? tooLarge(maxBytes) : null;
 }
 
-async function* readBody(
-  response: Dispatcher.ResponseData,
-  maxBytes: number,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  let bytes = 0;
+async function bring(body: Readable, sink: Sink, signal: AbortSignal): Promise<void> {
   try {
-    for await (const piece of response.body) {
-      bytes += piece.length;
-      if (bytes > maxBytes) throw tooLarge(maxBytes);
-      yield piece;
-    }
+    await bringBody(body, sink);
   } catch (error) {
-    if (signal.aborted) throw signal.reason;
-    throw error instanceof ProblemError ? error : brokenOff(error);
+    if (!(error instanceof BrokenBodyError)) throw error;
+    throw signal.aborted ? signal.reason : brokenOff(error.cause);
   }
 }
 

@@ -1,10 +1,12 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { ProblemError } from '#libs/problem/problem.ts';
+import { createBlockPool } from './blocks.ts';
 import { createMediaStore } from './media-store.ts';
 import { drip, mebibyte, patient, setUp } from './test-download.ts';
 
@@ -25,6 +27,34 @@ describe('fetch', () => {
     expect(await readFile(t.file)).toEqual(bytes);
     expect(progress.at(-1)).toEqual([bytes.length, bytes.length]);
     expect(progress.map(([done]) => done)).toEqual(progress.map(([done]) => done).sort((a, b) => a - b));
+  });
+
+  it('brings every byte as it was sent, however it is cut, also where several wait for each other', async () => {
+    const files = Array.from({ length: 5 }, () => randomBytes(9 * mebibyte + randomInt(mebibyte)));
+    const blocks = createBlockPool({ receiving: 2, sending: 1 });
+    await using t = await setUp(
+      async (request, response) => {
+        const bytes = files[Number(request.url?.slice(1))] ?? Buffer.alloc(0);
+        for (let at = 0; at < bytes.length; ) {
+          const end = at + randomInt(1, 300_000);
+          if (!response.write(bytes.subarray(at, end))) await once(response, 'drain');
+          at = end;
+        }
+        response.end();
+      },
+      { blocks, concurrency: { overall: 5, perHost: 5 } },
+    );
+    const fetching = files.map((_, index) =>
+      t.fetcher.fetch(`${t.host.url}/${index}`, { file: `${t.file}${index}`, maxBytes: 10 * mebibyte }),
+    );
+    for (const [index, fetched] of (await Promise.all(fetching)).entries()) {
+      const bytes = files[index] ?? Buffer.alloc(0);
+      expect(fetched).toEqual({
+        bytes: bytes.length,
+        sha256: createHash('sha256').update(bytes).digest('hex'),
+      });
+      expect((await readFile(`${t.file}${index}`)).equals(bytes)).toBe(true);
+    }
   });
 
   it('sends no header but its own few, whatever the address says', async () => {

@@ -10,12 +10,12 @@ import {
   type ResolveName,
   type Timeouts,
 } from './guarded-agent.ts';
-import { type JudgeHead, judgedBody } from './judge-head.ts';
+import { type JudgeHead, judging } from './judge-head.ts';
 import { readHosts } from './media-url.ts';
 import { createPace, type Pace, type PaceLimits } from './pace.ts';
 import { type Arrivals, type Destination, type Room, saveBody } from './save-body.ts';
+import type { Sink } from './sink.ts';
 import { createSlots, type Slots } from './slots.ts';
-import { createYoungCollector } from './young-garbage.ts';
 
 export interface MediaFetcherOptions {
   /** `host:port` pairs that the operator exempts from the https and public-address rules. */
@@ -48,8 +48,8 @@ export interface FetchOptions {
   readonly signal?: AbortSignal | undefined;
   /** Looks at the first bytes, to end the download early or to lower its limit. */
   readonly judge?: JudgeHead | undefined;
-  /** Changes the bytes on their way: what comes out is what is written and hashed. Called anew for each try. */
-  readonly alter?: ((body: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>) | undefined;
+  /** Changes the bytes on their way: what it passes on is written and hashed. Called anew for each try. */
+  readonly alter?: ((sink: Sink) => Sink) | undefined;
   /** Hears how many bytes have come; `totalBytes` is what the host stated. */
   readonly onProgress?: (bytes: number, totalBytes: number | null) => void;
   /** Follows the bytes themselves. */
@@ -104,7 +104,6 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
   );
   const blocks = options.blocks ?? createBlockPool();
   const writer = createFileWriter();
-  const collect = createYoungCollector();
   const takePlace = createPlaces(options.concurrency?.overall ?? 16, options.concurrency?.perHost ?? 4);
   const retryDelaysMs = options.retryDelaysMs ?? [300, 1_000];
 
@@ -130,14 +129,15 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
       const destination: Destination = { file, room, admittedBytes: 0, usedBytes: 0 };
       let saved = { sha256: '', bytes: 0 };
       const receive = async (answer: Answer, pace: Pace) => {
-        const judged = judge ? judgedBody(answer.body, answer.totalBytes, judge) : answer.body;
-        const body = alter ? alter(judged) : judged;
         const onPiece = (bytes: number) => {
           pace.reached(bytes);
           onProgress?.(bytes, answer.totalBytes);
         };
-        const saving = { destination, blocks, writer, collect, signal: pace.signal, arrivals, onPiece };
-        saved = await saveBody(body, answer.totalBytes, saving);
+        const saving = { destination, blocks, writer, signal: pace.signal, arrivals, onPiece };
+        saved = await saveBody(answer.totalBytes, saving, async (target) => {
+          const altered = alter ? alter(target) : target;
+          await answer.bringTo(judge ? judging(altered, answer.totalBytes, judge) : altered);
+        });
       };
       writer.start();
       try {
@@ -155,7 +155,7 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
       };
       const receive = async (answer: Answer) => {
         const pieces: Uint8Array[] = [];
-        for await (const piece of answer.body) pieces.push(piece);
+        await answer.bringTo({ write: (piece) => void pieces.push(Buffer.from(piece)), end: async () => {} });
         document = { body: Buffer.concat(pieces), contentType: answer.contentType };
       };
       await download({ url, maxBytes, signal, redirects, receive });

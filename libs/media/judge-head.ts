@@ -2,6 +2,7 @@ import { ProblemError } from '#libs/problem/problem.ts';
 import { formatOf, headBytes, type MediaFormat } from './detect-format.ts';
 import { type MediaLimits, mediaLimits } from './media-limits.ts';
 import { megabytes } from './plan.ts';
+import { byHead, type Sink, upTo } from './sink.ts';
 
 /** Looks at the first bytes of a download and says how many it may have in all; throws to end it there. */
 export type JudgeHead = (head: Uint8Array, totalBytes: number | null) => Promise<number>;
@@ -22,26 +23,11 @@ export async function judgeHead(
   return maxBytes;
 }
 
-/** A body whose first bytes are judged as soon as they are there, and which ends at the limit that came of it. */
-export async function* judgedBody(
-  body: AsyncIterable<Uint8Array>,
-  totalBytes: number | null,
-  judge: JudgeHead,
-): AsyncGenerator<Uint8Array> {
-  let head: Uint8Array[] | null = [];
-  let bytes = 0;
-  let maxBytes = Number.POSITIVE_INFINITY;
-  for await (const piece of body) {
-    bytes += piece.length;
-    head?.push(piece);
-    if (head && bytes >= headBytes) {
-      maxBytes = await judge(Buffer.concat(head).subarray(0, headBytes), totalBytes);
-      head = null;
-    }
-    if (bytes > maxBytes) throw tooLarge('file', maxBytes);
-    yield piece;
-  }
-  if (head) await judge(Buffer.concat(head), totalBytes ?? bytes);
+/** Judges a body by its first bytes as soon as they are there, and ends it at the limit that came of it. */
+export function judging(sink: Sink, totalBytes: number | null, judge: JudgeHead): Sink {
+  return byHead(headBytes, async (head) => {
+    return upTo(await judge(head, totalBytes), sink, (maxBytes) => tooLarge('file', maxBytes));
+  });
 }
 
 /**

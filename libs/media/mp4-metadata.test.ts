@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cleanBody } from './clean-body.ts';
+import { cleaning } from './clean-body.ts';
 import { blankWithin, findMetadata } from './mp4-metadata.ts';
+import { bytesThrough } from './test-sink.ts';
 
 /** A box; `wide` spells its size in 64 bits. */
 function box(type: string, content: readonly Buffer[] | string, wide = false): Buffer {
@@ -29,7 +30,7 @@ async function cleanComing(
   file: Buffer,
   lengths: readonly number[],
 ): Promise<{ cleaned: Buffer; removed: boolean }> {
-  async function* pieces() {
+  function* pieces() {
     for (let at = 0, turn = 0; at < file.length; turn += 1) {
       const length = lengths[turn % lengths.length] ?? 1;
       yield file.subarray(at, at + length);
@@ -37,12 +38,11 @@ async function cleanComing(
     }
   }
   let removed = false;
-  const parts: Uint8Array[] = [];
   const onRemoved = () => {
     removed = true;
   };
-  for await (const part of cleanBody(pieces(), onRemoved)) parts.push(part);
-  return { cleaned: Buffer.concat(parts), removed };
+  const cleaned = await bytesThrough(pieces(), (sink) => cleaning(sink, onRemoved));
+  return { cleaned, removed };
 }
 
 const secret = 'SECRET+48.8577+002.2950/';

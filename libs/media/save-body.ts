@@ -1,6 +1,7 @@
 import { ProblemError } from '#libs/problem/problem.ts';
 import { type Block, type BlockPool, blockBytes } from './blocks.ts';
 import type { FileWriter, WritingFile } from './file-writer.ts';
+import type { Sink } from './sink.ts';
 
 /** Where the room on disk comes from: asked before bytes are written, told once they are. */
 export interface Room {
@@ -31,8 +32,6 @@ interface Saving {
   readonly destination: Destination;
   readonly blocks: BlockPool;
   readonly writer: FileWriter;
-  /** Told of the bytes of each piece, once nobody needs it any more. */
-  readonly collect: (bytes: number) => void;
   readonly signal: AbortSignal;
   readonly arrivals: Arrivals | undefined;
   /** Hears how many bytes have come. */
@@ -43,46 +42,40 @@ const roomStepBytes = 8 * 1024 * 1024;
 /** How far the network may be ahead of the disk. */
 const mostUnwritten = 1;
 
-/** Writes a body to the destination's file from its start and hashes it on the way. Rejects with `storage_full` when the disk is. */
+/**
+ * Writes a body, which `bring` brings, to the destination's file from its start and hashes it on the way. Rejects with
+ * `storage_full` when the disk is.
+ */
 export async function saveBody(
-  body: AsyncIterable<Uint8Array>,
   totalBytes: number | null,
   saving: Saving,
+  bring: (sink: Sink) => Promise<void>,
 ): Promise<{ sha256: string; bytes: number }> {
-  const { destination, blocks, collect, signal, arrivals, onPiece } = saving;
+  const { destination, arrivals } = saving;
   try {
     await admit(destination, totalBytes ?? 0);
     await using file = await saving.writer.open(destination.file);
     arrivals?.began(totalBytes);
-    await using queue = createWriteQueue(file, saving);
-    let bytes = 0;
-    for await (const piece of body) {
-      for (let taken = 0; taken < piece.length; ) {
-        queue.filling ??= await blocks.receive(signal);
-        const part = piece.subarray(taken, taken + blockBytes - queue.filled);
-        queue.filling.bytes.set(part, queue.filled);
-        taken += part.length;
-        queue.filled += part.length;
-        if (queue.filled === blockBytes) await queue.flush();
-      }
-      bytes += piece.length;
-      collect(piece.length);
-      onPiece(bytes);
-    }
-    await queue.flush();
-    await queue.drained();
-    return { sha256: await file.finish(), bytes };
+    await using blocks = createBlockSink(file, saving);
+    await bring(blocks);
+    return { sha256: await file.finish(), bytes: blocks.bytes };
   } catch (error) {
     throw asStorageProblem(error);
   }
 }
 
-/** The block that is being filled, and those on their way to the disk. */
-function createWriteQueue(file: WritingFile, { destination, arrivals }: Saving) {
-  let position = 0;
+/** Fills block after block, and has the full ones written while the next is filled. */
+function createBlockSink(
+  file: WritingFile,
+  { destination, arrivals, blocks, signal, onPiece }: Saving,
+): Sink & AsyncDisposable & { readonly bytes: number } {
+  let bytes = 0;
+  let block: Block | null = null;
+  let filled = 0;
   let unwritten: Promise<unknown>[] = [];
-  async function write(block: Block, length: number, end: number): Promise<void> {
-    using held = block;
+
+  async function write(full: Block, length: number, end: number): Promise<void> {
+    using held = full;
     await file.write(held.bytes.subarray(0, length));
     if (end > destination.usedBytes) {
       destination.room?.wrote(end - destination.usedBytes);
@@ -90,32 +83,52 @@ function createWriteQueue(file: WritingFile, { destination, arrivals }: Saving) 
     }
     arrivals?.written(end);
   }
-  const queue = {
-    filling: null as Block | null,
-    filled: 0,
-    async flush(): Promise<void> {
-      const { filling: block, filled } = queue;
-      if (!block || filled === 0) return;
-      await admit(destination, position + filled);
-      arrivals?.came(block, position, filled);
-      [queue.filling, queue.filled] = [null, 0];
-      position += filled;
-      const writing = write(block, filled, position);
-      // Whoever waits for it hears of its failure; nobody else has to.
-      writing.catch(() => {});
-      unwritten.push(writing);
-      if (unwritten.length > mostUnwritten) await unwritten.shift();
+  async function flush(): Promise<void> {
+    const [full, length, end] = [block, filled, bytes];
+    if (!full || length === 0) return;
+    await admit(destination, end);
+    arrivals?.came(full, end - length, length);
+    [block, filled] = [null, 0];
+    const writing = write(full, length, end);
+    // Whoever waits for it hears of its failure; nobody else has to.
+    writing.catch(() => {});
+    unwritten.push(writing);
+    if (unwritten.length > mostUnwritten) await unwritten.shift();
+  }
+  function fill(target: Block, part: Uint8Array): void {
+    target.bytes.set(part, filled);
+    filled += part.length;
+    bytes += part.length;
+  }
+  async function takeInParts(piece: Uint8Array): Promise<void> {
+    for (let taken = 0; taken < piece.length; ) {
+      block ??= await blocks.receive(signal);
+      const part = piece.subarray(taken, taken + blockBytes - filled);
+      fill(block, part);
+      taken += part.length;
+      if (filled === blockBytes) await flush();
+    }
+    onPiece(bytes);
+  }
+  return {
+    get bytes() {
+      return bytes;
     },
-    async drained(): Promise<void> {
+    write(piece) {
+      if (!block || filled + piece.length >= blockBytes) return takeInParts(piece);
+      fill(block, piece);
+      onPiece(bytes);
+    },
+    async end() {
+      await flush();
       await Promise.all(unwritten);
     },
-    async [Symbol.asyncDispose](): Promise<void> {
-      queue.filling?.[Symbol.dispose]();
+    async [Symbol.asyncDispose]() {
+      block?.[Symbol.dispose]();
       await Promise.allSettled(unwritten);
       unwritten = [];
     },
   };
-  return queue;
 }
 
 async function admit(destination: Destination, bytes: number): Promise<void> {

@@ -8,6 +8,7 @@ import { createBlockPool } from '#libs/media/blocks.ts';
 import { createFileWriter } from '#libs/media/file-writer.ts';
 import { saveBody } from '#libs/media/save-body.ts';
 import { countFree } from '#libs/media/test-blocks.ts';
+import { bringAll } from '#libs/media/test-sink.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
 import type { XCall, XEndpoint } from '#libs/x-api/x-api.ts';
 import { useOwnRedis } from '../../test/own-redis.ts';
@@ -102,8 +103,9 @@ async function play({ tries, replies, stopAt, segmentBytes, sending }: Play) {
   const upload = createEarlyUpload(deps, run, path);
   for (const breaksOff of tries) {
     const destination = { file: path, room: undefined, admittedBytes: 0, usedBytes: 0 };
-    const about = { collect() {}, onPiece() {}, signal: stop.signal, arrivals: upload.arrivals };
-    await saveBody(body(breaksOff), file.length, { destination, blocks, writer, ...about }).catch(() => {});
+    const about = { onPiece() {}, signal: stop.signal, arrivals: upload.arrivals };
+    const saving = { destination, blocks, writer, ...about };
+    await saveBody(file.length, saving, (sink) => bringAll(body(breaksOff), sink)).catch(() => {});
   }
   await upload.abandon();
   return { free: await countFree(blocks), appended };

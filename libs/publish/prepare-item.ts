@@ -2,7 +2,7 @@ import { rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MediaItem, PreparedItem } from '#libs/jobs/job.ts';
 import type { MediaSource } from '#libs/jobs/order.ts';
-import { cleanBody } from '#libs/media/clean-body.ts';
+import { cleaning } from '#libs/media/clean-body.ts';
 import { judgeHead } from '#libs/media/judge-head.ts';
 import { mediaLimits } from '#libs/media/media-limits.ts';
 import { prepareMedia } from '#libs/media/prepare-media.ts';
@@ -93,9 +93,9 @@ async function fetchItem(
     maxBytes: mediaLimits.video.maxInputBytes,
     room,
     judge: judgeHead,
-    alter: (body) => {
+    alter: (sink) => {
       isCleaned = false;
-      return cleanBody(body, () => {
+      return cleaning(sink, () => {
         isCleaned = true;
       });
     },
