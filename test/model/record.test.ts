@@ -13,7 +13,7 @@ const { redis } = await useOwnRedis({ args: ['--appendfsync', 'no'] });
 const hourMs = 3_600_000;
 const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
 const time = maybe(fc.constantFrom('past', 'future'));
-const records = fc.record({
+const fields = {
   state: maybe(fc.constantFrom(...jobStates)),
   owner: maybe(fc.constantFrom('w1', 'w2')),
   'item:0:owner': maybe(fc.constantFrom('w1', 'w2')),
@@ -28,7 +28,7 @@ const records = fc.record({
   publish_at: time,
   expires_at: time,
   deadline_at: time,
-});
+};
 const facts = fc.record({
   owner: fc.constantFrom('w1', 'w2'),
   item: maybe(fc.constant(0)),
@@ -49,17 +49,37 @@ const facts = fc.record({
   ),
 });
 const cases = fc.record({
-  record: records,
+  record: fc.record(fields),
   name: fc.constantFrom(...(Object.keys(moves) as MoveName[])),
   facts,
   claimedBy: maybe(fc.constantFrom('job', 'other')),
   earlier: fc.array(fc.constantFrom(...jobStates), { maxLength: 2 }),
 });
+/** Drawn blindly, most moves are refused by their first guard: these are allowed, but for what two fields at most say. */
+const nearlyAllowed = fc
+  .tuple(cases, fc.nat(), fc.subarray(Object.keys(fields), { maxLength: 2 }))
+  .map(([drawn, which, spoiled]) => {
+    const { name, facts } = drawn;
+    const from: readonly string[] = moves[name].from;
+    const allowed: Record<string, string | undefined> = {
+      state: from[which % from.length],
+      owner: facts.owner,
+      'item:0:owner': facts.owner,
+      attempt_id: facts.attemptId,
+      cursor: String(facts.cursor),
+      media: '0',
+      not_before: 'past',
+      publish_at: 'past',
+      deadline_at: 'past',
+    };
+    const asDrawn = Object.entries(drawn.record).filter(([field]) => spoiled.includes(field));
+    return { ...drawn, record: { ...allowed, ...Object.fromEntries(asDrawn) } };
+  });
 
 it('the move script decides and writes as the model does', async () => {
   const jobs = createJobStore({ redis, sealer: createSealer([{ kid: 'k', key: Buffer.alloc(32) }]) });
   await fc.assert(
-    fc.asyncProperty(cases, async ({ record, name, facts, claimedBy, earlier }) => {
+    fc.asyncProperty(fc.oneof(cases, nearlyAllowed), async ({ record, name, facts, claimedBy, earlier }) => {
       await redis.flushall();
       const now = Date.now();
       const given = toFields(record, now);
