@@ -1,47 +1,14 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { actThenDrop, answer, dropWithoutActing } from '#apps/x-simulator/fault.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
-import { eventually } from '../../test/eventually.ts';
+import { failure } from '../../test/failure.ts';
 import { grantsOf } from './grants-of.ts';
-import { openVault, startRig } from './vault-rig.ts';
+import { expired, hour, nearlyExpired, tokenEndpoint, useOwnRig } from './own-rig.ts';
+import { openVault } from './vault-rig.ts';
 
-const token = 'POST /2/oauth2/token';
-const hour = 3_600_000;
-const nearlyExpired = 2 * hour - 5 * 60_000;
-const expired = 2 * hour + 1;
-
-let rig: Awaited<ReturnType<typeof startRig>>;
-beforeAll(async () => {
-  rig = await startRig();
-});
-afterAll(() => rig[Symbol.asyncDispose]());
-afterEach(async () => {
-  expect(rig.simulator.state.bugs).toEqual([]);
-  await rig.reset();
-});
-
-const open = (...change: Parameters<typeof openVault> extends [unknown, ...infer Rest] ? Rest : never) =>
-  openVault(rig.settings(), ...change);
-
-const failure = (promise: Promise<unknown>) =>
-  promise.then(
-    (value) => expect.fail(`it succeeded: ${value}`),
-    (error: unknown) => error,
-  );
-
-/** Another process asks for a token; `dieAt` is where it kills itself. */
-function startProcess(dieAt = '') {
-  const args = ['libs/accounts/test-vault-process.ts', JSON.stringify(rig.settings()), rig.accountId, dieAt];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = once(child, 'exit').then(([code, signal]) => code ?? signal);
-  return { child, ended, printed: text(child.stdout) };
-}
+const { rig, open } = await useOwnRig();
 
 test('a token with more than eleven minutes left is used as it is', async () => {
   const { accessToken } = await rig.connect();
@@ -143,7 +110,7 @@ test('without X and with a dead token the caller learns that nothing was sent', 
 test('after an unknown outcome the old token serves while it lives, and nothing is presented again', async () => {
   const { accessToken } = await rig.connect();
   rig.skip(nearlyExpired);
-  rig.simulator.faults.next(token, actThenDrop());
+  rig.simulator.faults.next(tokenEndpoint, actThenDrop());
   await using opened = await open();
   for (let i = 0; i < 3; i++) expect(await opened.vault.accessToken(rig.accountId)).toBe(accessToken);
   expect(rig.presented()).toHaveLength(1);
@@ -153,7 +120,7 @@ test('after an unknown outcome the old token serves while it lives, and nothing 
 test('a lost answer is asked for once more: X did not act, the account goes on', async () => {
   const { refreshToken } = await rig.connect();
   rig.skip(expired);
-  rig.simulator.faults.next(token, dropWithoutActing());
+  rig.simulator.faults.next(tokenEndpoint, dropWithoutActing());
   await using opened = await open();
   expect(rig.worksAtX(await opened.vault.accessToken(rig.accountId))).toBe(true);
   expect(rig.presented()).toEqual([refreshToken, refreshToken]);
@@ -162,7 +129,7 @@ test('a lost answer is asked for once more: X did not act, the account goes on',
 test('a lost answer is asked for once more: X did act, the account needs a new sign-in', async () => {
   await rig.connect();
   rig.skip(expired);
-  rig.simulator.faults.next(token, actThenDrop());
+  rig.simulator.faults.next(tokenEndpoint, actThenDrop());
   await using opened = await open();
   await opened.redis.set('oauth:Grant:a', '{}');
   await opened.redis.zadd(grantsOf(rig.accountId), 1, 'oauth:Grant:a');
@@ -183,7 +150,7 @@ test.each([500, 503, 408])(
   async (status) => {
     await rig.connect();
     rig.skip(expired);
-    const fault = rig.simulator.faults.always(token, answer(status));
+    const fault = rig.simulator.faults.always(tokenEndpoint, answer(status));
     await using opened = await open();
     expect(await failure(opened.vault.accessToken(rig.accountId))).toMatchObject({ status });
     for (let i = 0; i < 5; i++)
@@ -205,7 +172,7 @@ test.each<[number, unknown]>([
 ])('%i %j is not the fault of the account', async (status, body) => {
   const { accessToken, refreshToken } = await rig.connect();
   rig.skip(nearlyExpired);
-  rig.simulator.faults.always(token, answer(status, body));
+  rig.simulator.faults.always(tokenEndpoint, answer(status, body));
   await using opened = await open();
   expect(await opened.vault.accessToken(rig.accountId)).toBe(accessToken);
   rig.skip(hour);
@@ -249,7 +216,7 @@ test('without a refresh token the access token serves to its end, and then the a
 test('a pair that arrives after the account was removed is revoked at X', async () => {
   await rig.connect();
   rig.skip(expired);
-  const hold = rig.simulator.faults.hold(token, 'committed');
+  const hold = rig.simulator.faults.hold(tokenEndpoint, 'committed');
   await using opened = await open();
   const asked = failure(opened.vault.accessToken(rig.accountId));
   await hold.reached;
@@ -264,7 +231,7 @@ test('a pair that arrives after the account was removed is revoked at X', async 
 test('a sign-in during a refresh wins over the refresh', async () => {
   await rig.connect();
   rig.skip(expired);
-  const hold = rig.simulator.faults.hold(token, 'committed');
+  const hold = rig.simulator.faults.hold(tokenEndpoint, 'committed');
   await using opened = await open();
   const asked = opened.vault.accessToken(rig.accountId);
   await hold.reached;
@@ -276,7 +243,7 @@ test('a sign-in during a refresh wins over the refresh', async () => {
 test('a Redis that is full still takes the new pair', async () => {
   await rig.connect();
   rig.skip(expired);
-  const hold = rig.simulator.faults.hold(token, 'committed');
+  const hold = rig.simulator.faults.hold(tokenEndpoint, 'committed');
   await using opened = await open();
   const asked = opened.vault.accessToken(rig.accountId);
   await hold.reached;
@@ -303,7 +270,7 @@ test('a full Redis begins no refresh', async () => {
 test('closing the vault waits for a refresh that is going on', async () => {
   await rig.connect();
   rig.skip(expired);
-  const hold = rig.simulator.faults.hold(token, 'committed');
+  const hold = rig.simulator.faults.hold(tokenEndpoint, 'committed');
   const opened = await open();
   const asked = opened.vault.accessToken(rig.accountId);
   await hold.reached;
@@ -314,106 +281,3 @@ test('closing the vault waits for a refresh that is going on', async () => {
   await using next = await open();
   expect(await next.accounts.tokens.read(rig.accountId)).toMatchObject({ version: 2 });
 });
-
-test('killed with the marker written and nothing sent: the account goes on', async () => {
-  const { refreshToken } = await rig.connect();
-  rig.skip(expired);
-  expect(await startProcess('marked').ended).toBe('SIGKILL');
-  expect(rig.presented()).toEqual([]);
-  await releaseLock();
-  await using opened = await open();
-  expect(rig.worksAtX(await opened.vault.accessToken(rig.accountId))).toBe(true);
-  expect(rig.presented()).toEqual([refreshToken]);
-});
-
-test('killed while X holds the request: the old token serves, then one more try decides', async () => {
-  const { accessToken, refreshToken } = await rig.connect();
-  rig.skip(nearlyExpired);
-  const hold = rig.simulator.faults.hold(token, 'committed');
-  const { child, ended } = startProcess();
-  await hold.reached;
-  child.kill('SIGKILL');
-  await ended;
-  hold.release();
-  await releaseLock();
-  await using opened = await open();
-  expect(await opened.vault.accessToken(rig.accountId)).toBe(accessToken);
-  rig.skip(hour);
-  await using later = await open();
-  expect(await failure(later.vault.accessToken(rig.accountId))).toMatchObject({ code: 'reconnect_needed' });
-  expect(rig.presented()).toEqual([refreshToken, refreshToken]);
-});
-
-test.each(['spooled', 'stored'])(
-  'killed with the answer in hand (%s): nothing is presented again',
-  async (dieAt) => {
-    const { refreshToken } = await rig.connect();
-    rig.skip(expired);
-    expect(await startProcess(dieAt).ended).toBe('SIGKILL');
-    const restarted = startProcess();
-    const renewed = await restarted.printed;
-    expect(rig.worksAtX(renewed)).toBe(true);
-    expect(rig.presented()).toEqual([refreshToken]);
-    expect(await readdir(rig.spoolDir)).toEqual([]);
-  },
-);
-
-test('a process that was running all along finds the pair of a killed one on the disk', async () => {
-  const { refreshToken } = await rig.connect();
-  rig.skip(expired);
-  await using opened = await open();
-  expect(await startProcess('spooled').ended).toBe('SIGKILL');
-  await releaseLock();
-  expect(rig.worksAtX(await opened.vault.accessToken(rig.accountId))).toBe(true);
-  expect(rig.presented()).toEqual([refreshToken]);
-});
-
-test('a pair that lies on the disk of another machine, until Redis is back for it, is waited for: nothing is presented again', async () => {
-  const { refreshToken } = await rig.connect();
-  rig.skip(expired);
-  const redisIsBack = Promise.withResolvers<void>();
-  const spooled = Promise.withResolvers<void>();
-  const elsewhere = { ...rig.settings(), spoolDir: join(rig.spoolDir, 'elsewhere') };
-  await using other = await openVault(elsewhere, ({ accounts }) => ({
-    accounts: {
-      ...accounts,
-      tokens: {
-        ...accounts.tokens,
-        async rotate(rotation) {
-          spooled.resolve();
-          await redisIsBack.promise;
-          return await accounts.tokens.rotate(rotation);
-        },
-      },
-    },
-  }));
-  const asked = other.vault.accessToken(rig.accountId);
-  await spooled.promise;
-  await releaseLock();
-  await using here = await open(() => ({ othersStoreWithinMs: 60_000 }));
-  const waiting = here.vault.accessToken(rig.accountId);
-  await eventually(async () => expect(await here.redis.exists(`lock:refresh:${rig.accountId}`)).toBe(1));
-  redisIsBack.resolve();
-  expect(await waiting).toBe(await asked);
-  expect(rig.presented()).toEqual([refreshToken]);
-});
-
-test('one that answers nothing on any disk is presented again in the end', async () => {
-  const { refreshToken } = await rig.connect();
-  rig.skip(expired);
-  rig.simulator.faults.next(token, dropWithoutActing());
-  await using other = await open(({ oauth }) => ({
-    oauth: { ...oauth, refresh: (value) => oauth.refresh(value).finally(() => other.redis.disconnect()) },
-  }));
-  await failure(other.vault.accessToken(rig.accountId));
-  await releaseLock();
-  await using here = await open();
-  expect(rig.worksAtX(await here.vault.accessToken(rig.accountId))).toBe(true);
-  expect(rig.presented()).toEqual([refreshToken, refreshToken]);
-});
-
-/** As if the lock's minute of a killed process had passed. */
-async function releaseLock() {
-  await using opened = await open();
-  await opened.redis.del(`lock:refresh:${rig.accountId}`);
-}

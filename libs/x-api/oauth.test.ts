@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { actThenDrop, actThenDropHalfAnswered, answer } from '#apps/x-simulator/fault.ts';
 import { startSimulator } from '#apps/x-simulator/simulator.ts';
+import { failure } from '../../test/failure.ts';
 import { XAnswerError, XUnreachableError } from './errors.ts';
 import { createXOAuth, requestedScope, type XOAuthOptions } from './oauth.ts';
 
@@ -32,12 +33,6 @@ const open = (more: Partial<XOAuthOptions> = {}) =>
     now: () => 1_000_000,
     ...more,
   });
-
-const failure = (promise: Promise<unknown>) =>
-  promise.then(
-    () => expect.fail('it succeeded'),
-    (error: unknown) => error,
-  );
 
 /** What a person does on X's page: returns the code that comes back with the same state. */
 async function allow(request: { url: string; state: string }): Promise<string> {

@@ -1,0 +1,44 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createXApi, type XExchange } from './client.ts';
+
+interface Seen {
+  readonly line: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+export type Answer = { status?: number; headers?: Record<string, string>; body?: unknown; cutAfter?: number };
+
+/** An X that gives the scripted answers in order, and a client of it. */
+export async function startX(...answers: Answer[]) {
+  const seen: Seen[] = [];
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const line = `${request.method} ${request.url}`;
+    seen.push({ line, headers: request.headers, body: Buffer.concat(chunks).toString('latin1') });
+    const { status = 200, headers = {}, body = '', cutAfter } = answers.shift() ?? { status: 599 };
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    response.writeHead(status, { 'content-type': 'application/json', ...headers });
+    if (cutAfter === undefined) response.end(text);
+    else response.write(text.slice(0, cutAfter), () => response.destroy());
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  const apiUrl = `http://127.0.0.1:${port}`;
+  const x = createXApi({ apiUrl, now: () => 1_000_000 });
+  const exchanges: XExchange[] = [];
+  const call = { token: 'token-1', observe: (exchange: XExchange) => exchanges.push(exchange) };
+  return {
+    x,
+    seen,
+    exchanges,
+    call,
+    async [Symbol.asyncDispose]() {
+      await x[Symbol.asyncDispose]();
+      server.closeAllConnections();
+      await once(server.close(), 'close');
+    },
+  };
+}
