@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { PassThrough, Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
@@ -23,7 +24,17 @@ function sinkOf(act: (piece: Uint8Array) => Promise<void> | undefined) {
 
 const pieces = (count: number) =>
   Array.from({ length: count }, (_, at) => new Uint8Array(pieceBytes).fill(at));
-const bodyOf = (from: Iterable<Uint8Array>) => Readable.from(from, { objectMode: false });
+/** A body that gives a piece at a time, from where it was made, as a connection does. */
+function bodyOf(from: Iterable<Uint8Array>): Readable {
+  const rest = from[Symbol.iterator]();
+  const there = AsyncLocalStorage.snapshot();
+  return new Readable({
+    highWaterMark: 1,
+    read() {
+      setImmediate(() => there(() => this.push(rest.next().value ?? null)));
+    },
+  });
+}
 
 it('brings one piece after another, also to a sink that has to wait, and then the end', async () => {
   const { sink, asked } = sinkOf((piece) => (piece[0] === 1 ? nextTurn().then(() => {}) : undefined));
@@ -31,7 +42,7 @@ it('brings one piece after another, also to a sink that has to wait, and then th
   expect(asked).toEqual(['write 0', 'write 1', 'write 2', 'write 3', 'end']);
 });
 
-it('stays a bounded way ahead of a sink that waits', async () => {
+it('takes nothing more while the sink has it wait', async () => {
   const letGo = Promise.withResolvers<void>();
   let given = 0;
   function* endless() {
@@ -39,10 +50,19 @@ it('stays a bounded way ahead of a sink that waits', async () => {
   }
   const bringing = bringBody(bodyOf(endless()), { write: () => letGo.promise, end: async () => {} });
   for (let turn = 0; turn < 100; turn += 1) await nextTurn();
-  expect(given).toBeLessThan(20);
+  expect(given).toBeLessThan(5);
   letGo.resolve();
   await bringing;
   expect(given).toBe(1000);
+});
+
+it('takes all that is there at a time, however it is cut', async () => {
+  const crumbs = new PassThrough();
+  for (let count = 0; count < 1000; count += 1) crumbs.write(Buffer.from([count % 100]));
+  crumbs.end();
+  const { sink, asked } = sinkOf(() => undefined);
+  await bringBody(crumbs, sink);
+  expect(asked).toEqual(['write 0', 'end']);
 });
 
 it('gives the memory of a piece back when the next one comes, but not what others may see too', async () => {
@@ -58,6 +78,21 @@ it('gives the memory of a piece back when the next one comes, but not what other
   expect(isHere).toBe(true);
   expect(whole.map(({ buffer }) => buffer.detached)).toEqual([true, true, true, true, true]);
   expect(large.buffer.detached).toBe(false);
+});
+
+it('what the sink begins belongs to who asked for the body, whoever opened the connection', async () => {
+  const jobs = new AsyncLocalStorage<string>();
+  const body = jobs.run('the first job on the connection', () => bodyOf(pieces(4)));
+  const began = new Set<string | undefined>();
+  const sink: Sink = {
+    write: (piece) => {
+      began.add(jobs.getStore());
+      return piece[0] === 1 ? nextTurn().then(() => void began.add(jobs.getStore())) : undefined;
+    },
+    end: async () => void began.add(jobs.getStore()),
+  };
+  await jobs.run('this job', () => bringBody(body, sink));
+  expect([...began]).toEqual(['this job']);
 });
 
 it.each([
@@ -85,6 +120,8 @@ it('says that the body broke off, and not before the sink has let go of the last
   });
   bringing.catch(() => {});
   body.write(new Uint8Array(1));
+  await nextTurn();
+  body.write(new Uint8Array([1]));
   await nextTurn();
   const cause = new Error('the host went away');
   body.destroy(cause);

@@ -8,6 +8,8 @@ import { type HostRules, parseMediaUrl } from './media-url.ts';
 import { type Sink, upTo } from './sink.ts';
 
 const maxRedirects = 3;
+/** How far the network may be ahead of who takes a body: two of its pieces, so that not each of them stops the other side. */
+const aheadBytes = 128 * 1024;
 
 /** A successful answer whose body has not been read yet. */
 export interface Answer {
@@ -78,6 +80,7 @@ async function send(
     const answering = request(url, {
       dispatcher: agent,
       method: 'GET',
+      highWaterMark: aheadBytes,
       headers: { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'post-to-x' },
       signal: stop,
     });

@@ -10,8 +10,9 @@ let collect: NonNullable<typeof globalThis.gc> | null = null;
 /**
  * Gives the memory of a piece of the network back, which nobody looks at any more. Each comes in a buffer of its own, and
  * V8 lets tens of megabytes of used ones pile up before it looks at them. Given back at once, the next one comes in the
- * same memory, which the processor still has at hand. A piece that is a part of something larger (between the lengths of a
- * chunked body, RFC 9112, 7.1) is left to the collector, which is asked now and then.
+ * same memory, which the processor still has at hand. Only a piece that is all of its buffer is given back: it shares that
+ * with nobody. What is a part of something larger (of a pool, of a chunked body with its lengths, RFC 9112, 7.1) is left to
+ * the collector, which is asked now and then.
  */
 export function giveBack({ buffer, length }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === length) return void buffer.transfer(0);
