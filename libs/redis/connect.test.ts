@@ -24,6 +24,15 @@ it('a process that was busy itself does not take Redis for away', async () => {
   expect(await answer).toBe('PONG');
 });
 
+it('after the whole machine stood still, Redis gets its time anew', async () => {
+  await using redis = await connectRedis(server.url, 'fail-fast');
+  server.kill('SIGSTOP');
+  const answer = redis.ping();
+  beBusy(1200);
+  setTimeout(() => server.kill('SIGCONT'), 300);
+  expect(await answer).toBe('PONG');
+});
+
 it('a Redis that says nothing is away within a second', async () => {
   await using redis = await connectRedis(server.url, 'fail-fast');
   server.kill('SIGSTOP');

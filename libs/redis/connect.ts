@@ -66,13 +66,19 @@ function leaveAfterAnswer(socket: Socket): void {
 
 /**
  * Where this process itself was busy, the time is over before the answer that lies there could be read, or before the
- * command could leave: Redis is not to blame for that, and gets a moment more.
+ * command could leave: Redis is not to blame for that, and gets a moment more. Where this process stood still for longer,
+ * so may have the whole machine with Redis on it, whose time begins anew.
  */
 function giveSecondChance(command: Command): void {
   const { reject } = command;
+  const sentAt = performance.now();
   command.reject = (error) => {
-    if (error.message !== 'Command timed out') reject(error);
-    else setTimeout(() => command.isSettled || reject(error), secondChanceMs);
+    if (error.message !== 'Command timed out') return reject(error);
+    const lateMs = performance.now() - sentAt - answerWithinMs;
+    setTimeout(
+      () => command.isSettled || reject(error),
+      lateMs > secondChanceMs ? answerWithinMs : secondChanceMs,
+    );
   };
 }
 
