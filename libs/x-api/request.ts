@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
-import { Agent, Client, type Dispatcher } from 'undici';
+import { Agent, Client, type Dispatcher, errors } from 'undici';
 import { XUnreachableError } from './errors.ts';
 
 /** One HTTP request to X. */
@@ -37,6 +37,9 @@ const maxBodyBytes = 1024 * 1024;
 const connectTimeoutMs = 10_000;
 /** undici reports "about to write" for HTTP/1.1 alone, so nothing else may be spoken. */
 const connectionOptions = { allowH2: false, connect: { timeout: connectTimeoutMs } } as const;
+
+/** Why a connection ends that was there for one request; one for all, since an error costs as much as half a connection. */
+const answered = new errors.InformationalError('The answer is here');
 
 /** What is known about one request on its way out. */
 interface Sending {
@@ -93,7 +96,7 @@ export async function exchange(request: XRequest): Promise<XResponse> {
   } finally {
     clearTimeout(timer);
     request.signal?.removeEventListener('abort', onSignal);
-    if (!request.agent) await dispatcher.destroy();
+    if (!request.agent) await dispatcher.destroy(answered);
   }
 }
 

@@ -59,8 +59,8 @@ local fields = {'state', to, 'updated_at', now, 'last_move', move.moveId}
 if move.tweet then
   if move.tweet.id ~= '' then
     local owner_key = 'postowner:' .. move.tweet.id
-    local owner = redis.call('GET', owner_key)
-    if move.tweet.claim == 'if_free' and owner and owner ~= move.id then return {0, 'claimed', state} end
+    local owner = move.tweet.claim == 'if_free' and redis.call('GET', owner_key)
+    if owner and owner ~= move.id then return {0, 'claimed', state} end
     if move.tweet.createdAt and not owner and is_contested() then return {0, 'contested', state} end
     redis.call('SET', owner_key, move.id, 'PX', move.retentionMs)
   end
@@ -83,13 +83,15 @@ redis.call('HSET', KEYS[1], unpack(fields))
 if #move.del > 0 then redis.call('HDEL', KEYS[1], unpack(move.del)) end
 if move.bumpFence then redis.call('HINCRBY', KEYS[1], 'fence', 1) end
 
+local function append(list, most, ...)
+  if redis.call('RPUSH', list, ...) > most then redis.call('LTRIM', list, -most, -1) end
+end
 -- What the job's page tells of its past: new states and waits, no content.
 local history = KEYS[1] .. ':history'
 if to ~= state or move.tweet or move.set.wait_reason then
-  redis.call('RPUSH', history, cjson.encode({at = now, move = move.name, state = to, cursor = tonumber(record[4] or '0'),
-    reason = move.set.wait_reason, ['until'] = tonumber(move.set.not_before or ''),
+  append(history, move.historyLength, cjson.encode({at = now, move = move.name, state = to,
+    cursor = tonumber(record[4] or '0'), reason = move.set.wait_reason, ['until'] = tonumber(move.set.not_before or ''),
     code = move.set.error and cjson.decode(move.set.error).code}))
-  redis.call('LTRIM', history, -move.historyLength, -1)
 end
 
 -- What libs/insight tells of all jobs together; here, so that every move counts once, however often it is sent.
@@ -108,8 +110,7 @@ end
 
 local calls = KEYS[1] .. ':calls'
 if move.calls then
-  redis.call('RPUSH', calls, unpack(move.calls))
-  redis.call('LTRIM', calls, -move.callsKept, -1)
+  append(calls, move.callsKept, unpack(move.calls))
 end
 if closed or move.checkNever then
   redis.call('ZREM', KEYS[2], move.id)
