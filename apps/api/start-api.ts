@@ -29,6 +29,7 @@ import { createXOAuth } from '#libs/x-api/oauth.ts';
 import { createAccountAnswers } from './account.ts';
 import { createApp } from './app.ts';
 import { answerBrokenRequests } from './broken-request.ts';
+import { holdRequests } from './hold-requests.ts';
 import { createJobAnswers } from './jobs.ts';
 import { createMediaUploads } from './media.ts';
 import { createOperation } from './operate.ts';
@@ -44,7 +45,7 @@ export interface RunningApi extends AsyncDisposable {
   readonly problems: readonly string[];
 }
 
-/** Starts the API: listens when everything that it needs is there; disposing of it answers who waits, then closes. */
+/** Starts the API: answers when everything that it needs is there; disposing of it answers who waits, then closes. */
 export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const { redisUrl, secrets } = config;
   if (!redisUrl || !secrets.secretKey) throw new TypeError('the API needs a Redis and a secret key');
@@ -52,6 +53,7 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
   const redis = stack.use(await connectRedis(redisUrl, 'fail-fast'));
   const subscriber = stack.use(await connectRedis(redisUrl, 'wait'));
   const server = stack.adopt(createHttpServer(), (open) => open.closeAllConnections());
+  const answerWith = holdRequests(server);
   await listen(server, config.http);
   const { port } = server.address() as AddressInfo;
   const publicUrl = config.http.publicUrl ?? `http://localhost:${port}`;
@@ -172,11 +174,8 @@ export async function startApi(config: Config, log: Log): Promise<RunningApi> {
       simulatorUrl: config.x.sandbox ? new URL(config.x.authorizeUrl).origin : null,
     },
   });
-  const handle = app.callback();
-  server.on('request', handle);
-  // What a request expects beyond `100-continue` may be ignored (RFC 9110 section 10.1.1).
-  server.on('checkExpectation', handle);
   answerBrokenRequests(server, publicUrl);
+  answerWith(app.callback());
   const problems = await readiness.problems();
   for (const problem of problems) log.warn({}, `No post can be accepted: ${problem}`);
   // Disposed of in reverse: waits are answered first, then connections end, then what they needed.
