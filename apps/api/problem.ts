@@ -105,7 +105,7 @@ export function toProblem(error: unknown): ProblemError {
   if (isRedisAway(error))
     return new ProblemError(
       'unavailable',
-      'The server cannot store anything at the moment. Nothing was accepted; try again.',
+      'The server cannot store anything at the moment. Send the same again in a few seconds: should it have been accepted after all, that leads to the same job.',
       {
         cause: error,
         retryAfterSeconds: 5,
