@@ -1,14 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { useOwnSystem } from './own-system.ts';
 import { posting as postingOf, securityHeaders, send as sendTo } from './raw-http.ts';
-import { type Session, type System, startSystem } from './system.ts';
 
-let system: System;
-let session: Session;
-beforeAll(async () => {
-  system = await startSystem({ workers: 0, environment: { PUBLIC_URL: 'https://posts.example.com' } });
-  session = await system.connect();
-});
-afterAll(() => system[Symbol.asyncDispose]());
+const system = await useOwnSystem({ workers: 0, environment: { PUBLIC_URL: 'https://posts.example.com' } });
+const session = await system.connect();
 
 const send = (bytes: string | Buffer, options = {}) => sendTo(system.url, bytes, options);
 const posting = (lines: readonly string[], body: string) => postingOf(session.accessToken, lines, body);

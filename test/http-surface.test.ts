@@ -1,20 +1,15 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { loadContract, operationsOf } from './openapi-contract.ts';
+import { useOwnSystem } from './own-system.ts';
 import { open, posting, securityHeaders, send as sendTo } from './raw-http.ts';
-import { type Session, type System, startSystem } from './system.ts';
 
 interface Problem {
   readonly code: string;
   readonly instance: string;
 }
 
-let system: System;
-let session: Session;
-beforeAll(async () => {
-  system = await startSystem({ workers: 0, environment: { PUBLIC_URL: 'https://posts.example.com' } });
-  session = await system.connect();
-});
-afterAll(() => system[Symbol.asyncDispose]());
+const system = await useOwnSystem({ workers: 0, environment: { PUBLIC_URL: 'https://posts.example.com' } });
+const session = await system.connect();
 
 const send = (bytes: string) => sendTo(system.url, bytes);
 const bearer = () => `Authorization: Bearer ${session.accessToken}`;

@@ -105,7 +105,7 @@ export function toProblem(error: unknown): ProblemError {
   if (isRedisAway(error))
     return new ProblemError(
       'unavailable',
-      'The server cannot store anything at the moment. Send the same again in a few seconds: should it have been accepted after all, that leads to the same job.',
+      'The server cannot store anything at the moment. Send the same again in a few seconds: should a post have been accepted after all, that leads to the same job (with allow_duplicate, only by its request_id).',
       {
         cause: error,
         retryAfterSeconds: 5,

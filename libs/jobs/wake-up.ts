@@ -21,7 +21,7 @@ export interface WakeUpOptions {
 }
 
 /** Finished entries are kept a while for the dashboard only; they carry no content. */
-const kept = { count: 1000 };
+const kept = { age: 3600, count: 1000 };
 /** An entry that is about to sleep does so within moments; together half a second. */
 const untilAsleepMs = [10, 30, 60, 150, 250];
 

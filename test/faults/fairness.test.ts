@@ -77,12 +77,12 @@ describe.concurrent('one user with more posts than may be in work', () => {
     for (let count = 0; count < 70; count++) {
       const text = `Many ${mark()}`;
       const post = () => busy.request('POST', '/postTweet', { text });
-      // What a machine that stands still for a moment refuses is asked again, as any caller would.
-      let answer = await post();
-      while (answer.status === 503) answer = await post();
-      answers.push(answer);
+      const answer = await post();
+      // What a machine that stands still for a moment refuses is asked once more, as any caller would.
+      answers.push(answer.status === 503 ? await post() : answer);
     }
     const taken = answers.filter(({ status }) => status < 300);
+    expect(answers.filter(({ status }) => ![200, 202, 429].includes(status))).toEqual([]);
     expect(answers.at(-1)).toMatchObject({ status: 429, body: { code: 'too_many_open_jobs' } });
     const single = await ask(other);
     expect(await settled(rig, single)).toMatchObject({ status: 'published' });
