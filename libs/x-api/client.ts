@@ -1,7 +1,6 @@
-import type { Agent } from 'undici';
 import { XUnreachableError } from './errors.ts';
 import { multipart } from './multipart.ts';
-import { createAgent, createFreshAgent } from './request.ts';
+import { createAgent } from './request.ts';
 import { createSend, postJson, read, type Send } from './send.ts';
 import {
   toCreatedTweet,
@@ -39,18 +38,15 @@ export function createXApi(options: {
   const { apiUrl, now = Date.now } = options;
   const timeouts = { ...defaultTimeouts, ...options.timeouts };
   const agent = createAgent();
-  const freshAgent = createFreshAgent();
   const send = createSend({ apiUrl, agent, timeoutMs: timeouts.requestMs, observe: options.observe });
   return {
     ...mediaCalls(send, timeouts, now),
-    ...tweetCalls(send, timeouts, freshAgent),
+    ...tweetCalls(send, timeouts),
     async me(call) {
       const path = 'users/me?user.fields=subscription_type';
       return read(await send('users_me', call, { method: 'GET', path }), toUser);
     },
-    async [Symbol.asyncDispose]() {
-      await Promise.all([agent.destroy(), freshAgent.destroy()]);
-    },
+    [Symbol.asyncDispose]: () => agent.destroy(),
   };
 }
 
@@ -88,12 +84,13 @@ function mediaCalls(send: Send, { appendMs }: XTimeouts, now: () => number) {
   } satisfies Partial<XApi>;
 }
 
-function tweetCalls(send: Send, { createMs }: XTimeouts, freshAgent: Agent) {
+function tweetCalls(send: Send, { createMs }: XTimeouts) {
   return {
     async createTweet(draft, call) {
       const response = await send('create_tweet', call, {
         ...postJson('tweets', toTweetBody(draft)),
-        agent: freshAgent,
+        // A connection of its own.
+        agent: undefined,
         onceSentAwaitAnswer: true,
         timeoutMs: createMs,
       });

@@ -53,9 +53,10 @@ async function signIn(oauth = open()) {
 
 /** A token endpoint that gives one scripted answer and notes what it was asked. */
 async function startTokenEndpoint(status: number, body: unknown, contentType = 'application/json') {
-  const seen: { headers: IncomingHttpHeaders; form: Record<string, string> }[] = [];
+  const seen: { port: number | undefined; headers: IncomingHttpHeaders; form: Record<string, string> }[] = [];
   const server = createServer(async (request, response) => {
     seen.push({
+      port: request.socket.remotePort,
       headers: request.headers,
       form: Object.fromEntries(new URLSearchParams(await text(request))),
     });
@@ -153,8 +154,15 @@ test('credentials go as Basic, unchanged, and the client id in the form', async 
     `Basic ${Buffer.from(`${client.id}:${client.secret}`).toString('base64')}`,
   );
   expect(headers['content-type']).toMatch(/^application\/x-www-form-urlencoded/);
-  expect(headers.connection).toBe('close');
   expect(form).toEqual({ grant_type: 'refresh_token', refresh_token: 'rt 1&2', client_id: client.id });
+});
+
+test('each presentation of a token goes over a connection of its own', async () => {
+  await using endpoint = await startTokenEndpoint(200, { token_type: 'bearer', access_token: 'a' });
+  await endpoint.oauth.refresh('rt1');
+  await endpoint.oauth.refresh('rt2');
+  const [one, two] = endpoint.seen.map(({ port }) => port);
+  expect(one).not.toBe(two);
 });
 
 test('the exchange sends the redirect URI as it is configured, byte for byte', async () => {

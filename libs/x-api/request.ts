@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
-import { Agent, Client, type Dispatcher, errors } from 'undici';
+import { Agent, buildConnector, Client, type Dispatcher, errors } from 'undici';
 import { XUnreachableError } from './errors.ts';
 
 /** One HTTP request to X. */
@@ -14,8 +14,8 @@ export interface XRequest {
   /** For everything: connecting, sending, and reading the answer. */
   readonly timeoutMs: number;
   /**
-   * Connections to use again. Without it the request gets a connection of its own, so that a reset of an idle one
-   * is never mistaken for a lost answer.
+   * Connections to use again. Without it the request gets a connection of its own, which is closed with the answer, so
+   * that a reset of an idle one is never mistaken for a lost answer.
    */
   readonly agent?: Agent | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -35,8 +35,8 @@ export interface XResponse {
 
 const maxBodyBytes = 1024 * 1024;
 const connectTimeoutMs = 10_000;
-/** undici reports "about to write" for HTTP/1.1 alone, so nothing else may be spoken. */
-const connectionOptions = { allowH2: false, connect: { timeout: connectTimeoutMs } } as const;
+/** undici reports "about to write" for HTTP/1.1 alone, so nothing else may be spoken. One for all, so that TLS sessions resume. */
+const connect = buildConnector({ allowH2: false, timeout: connectTimeoutMs });
 
 /** Why a connection ends that was there for one request; one for all, since an error costs as much as half a connection. */
 const answered = new errors.InformationalError('The answer is here');
@@ -53,15 +53,7 @@ let watching = false;
 
 /** Connections that calls without side effects share. Whoever makes it closes it. */
 export function createAgent(): Agent {
-  return new Agent({ ...connectionOptions, keepAliveTimeout: 4000 });
-}
-
-/**
- * Gives each request a connection of its own and closes it with the answer, so that a reset of an idle one is never
- * mistaken for a lost answer. Whoever makes it closes it.
- */
-export function createFreshAgent(): Agent {
-  return new Agent({ ...connectionOptions, pipelining: 0 });
+  return new Agent({ connect, keepAliveTimeout: 4000 });
 }
 
 /**
@@ -80,7 +72,8 @@ export async function exchange(request: XRequest): Promise<XResponse> {
   const onSignal = () => {
     if (!(request.onceSentAwaitAnswer && sending.headersWritten)) abort.abort(request.signal?.reason);
   };
-  const dispatcher = request.agent ?? new Client(request.url.origin, { ...connectionOptions, pipelining: 0 });
+  // Closed by us with the answer: left to undici, which is told by `pipelining: 0`, that costs an error with its stack.
+  const dispatcher = request.agent ?? new Client(request.url.origin, { connect });
   try {
     if (request.signal?.aborted) onSignal();
     request.signal?.addEventListener('abort', onSignal, { once: true });

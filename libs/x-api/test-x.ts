@@ -7,6 +7,8 @@ interface Seen {
   readonly line: string;
   readonly headers: IncomingMessage['headers'];
   readonly body: string;
+  /** The port of the client: which connection it came over. */
+  readonly port: number | undefined;
 }
 export type Answer = { status?: number; headers?: Record<string, string>; body?: unknown; cutAfter?: number };
 
@@ -17,9 +19,10 @@ export async function startX(...answers: Answer[]) {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     const line = `${request.method} ${request.url}`;
-    seen.push({ line, headers: request.headers, body: Buffer.concat(chunks).toString('latin1') });
-    const { status = 200, headers = {}, body = '', cutAfter } = answers.shift() ?? { status: 599 };
-    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    const body = Buffer.concat(chunks).toString('latin1');
+    seen.push({ line, headers: request.headers, body, port: request.socket.remotePort });
+    const { status = 200, headers = {}, body: said = '', cutAfter } = answers.shift() ?? { status: 599 };
+    const text = typeof said === 'string' ? said : JSON.stringify(said);
     response.writeHead(status, { 'content-type': 'application/json', ...headers });
     if (cutAfter === undefined) response.end(text);
     else response.write(text.slice(0, cutAfter), () => response.destroy());
