@@ -24,7 +24,9 @@ export interface JobsDeps {
   readonly now?: () => number;
 }
 
-interface ViewOptions {
+export interface ViewOptions {
+  /** What the job says, where that is known: it needs not be unsealed then. */
+  readonly order?: Order | null;
   readonly replayed?: boolean;
   readonly duplicateOfRecent?: boolean;
 }
@@ -41,8 +43,8 @@ const keepAliveMs = 15_000;
 
 export function createJobAnswers(deps: JobsDeps) {
   const now = deps.now ?? Date.now;
-  const view = (job: Job, options: ViewOptions = {}): JobView =>
-    renderJob(job, shownOrder(job), { publicUrl: deps.publicUrl, now: now(), ...options });
+  const view = (job: Job, { order, ...repeats }: ViewOptions = {}): JobView =>
+    renderJob(job, order ?? shownOrder(job), { publicUrl: deps.publicUrl, now: now(), ...repeats });
 
   /** The answers that tell of an end: however many wait for it, it is written down once. */
   const ends = new WeakMap<Job, string>();

@@ -2,7 +2,7 @@ import type { CallToolResult } from '@modelcontextprotocol/server';
 import type { Job } from '#libs/jobs/job.ts';
 import { type FieldError, ProblemError } from '#libs/problem/problem.ts';
 import type { AccountAnswers } from './account.ts';
-import type { JobAnswers } from './jobs.ts';
+import type { JobAnswers, ViewOptions } from './jobs.ts';
 import { answer, answerJob, describeJobs } from './mcp-answers.ts';
 import { fileFields, type ToolName, toolArguments, usualWaitSeconds } from './mcp-arguments.ts';
 import { acceptPost, type PostingDeps } from './post-tweet.ts';
@@ -32,7 +32,7 @@ export interface ToolCall {
 export type ToolActs = Readonly<Record<ToolName, (call: ToolCall) => Promise<CallToolResult>>>;
 
 export function createToolActs({ publicUrl, posting, jobs, accounts }: CallDeps): ToolActs {
-  const jobAnswer = (job: Job, accepted: { replayed?: boolean; duplicateOfRecent?: boolean } = {}) => {
+  const jobAnswer = (job: Job, accepted: ViewOptions = {}) => {
     return answerJob(jobs.view(job, accepted), publicUrl);
   };
   return {

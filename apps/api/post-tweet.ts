@@ -34,6 +34,8 @@ export interface Accepted {
   readonly jobId: string;
   /** Its record as it was written just now; null where this was accepted before. */
   readonly job: Job | null;
+  /** What it says, likewise. */
+  readonly order: Order | null;
   readonly replayed: boolean;
   readonly duplicateOfRecent: boolean;
   readonly waitSeconds: number;
@@ -59,7 +61,8 @@ export async function acceptPost(
     const isRepeat = faults.length === 0 && !(key === null && request.allowDuplicate);
     const known = isRepeat ? await deps.jobs.findRepeat({ ...caller, order }, key) : null;
     if (known === null) throw objections[0];
-    return { jobId: known, job: null, replayed: key !== null, duplicateOfRecent: key === null, waitSeconds };
+    const repeats = { replayed: key !== null, duplicateOfRecent: key === null };
+    return { jobId: known, job: null, order: null, ...repeats, waitSeconds };
   }
   await deps.ensureDurable();
   const outcome = await deps.jobs.accept({
@@ -92,6 +95,7 @@ export async function acceptPost(
   return {
     jobId: outcome.jobId,
     job: outcome.kind === 'accepted' ? outcome.job : null,
+    order: outcome.kind === 'accepted' ? order : null,
     replayed: outcome.kind === 'replayed',
     duplicateOfRecent: outcome.kind === 'recent',
     waitSeconds,

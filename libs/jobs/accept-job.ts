@@ -79,8 +79,6 @@ interface AcceptorOptions {
   readonly here: () => string | null;
   /** For how long it is kept that a post waits for its turn. */
   readonly retentionMs: number;
-  /** Sees each new record with its order, which needs not be unsealed for whoever asks next. */
-  readonly onAccepted: (job: Job, order: Order) => void;
 }
 
 /** As accept.lua says. */
@@ -94,7 +92,7 @@ type Answer = readonly [
 ];
 
 /** The way of a post into the store: once for each wish, however often it is told. */
-export function createAcceptor({ redis, sealer, here, retentionMs, onAccepted }: AcceptorOptions) {
+export function createAcceptor({ redis, sealer, here, retentionMs }: AcceptorOptions) {
   const acceptScript = jobScript(redis, 'accept', { known: true });
   const lately = createOpenJobsLately();
 
@@ -169,7 +167,6 @@ export function createAcceptor({ redis, sealer, here, retentionMs, onAccepted }:
           ...{ client: request.clientId, state: 'accepted', order: sealedOrder, fingerprint, ...more },
           ...{ accepted_at: at, updated_at: at, sequence },
         });
-        onAccepted(job, order);
         return { kind: 'accepted', jobId: value, job, openJobs, isToBeWoken: isToBeWoken === 1 };
       }
       case 'replay':

@@ -41,13 +41,7 @@ export function createJobStore({ redis, sealer, onTurn = () => {}, here = () => 
     `#!lua
     return redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HSET', KEYS[1], 'reconcile', '1')`,
   );
-  const { accept, findRepeat } = createAcceptor({
-    redis,
-    sealer,
-    here,
-    retentionMs,
-    onAccepted: (job, order) => void opened.set(job, order),
-  });
+  const { accept, findRepeat } = createAcceptor({ redis, sealer, here, retentionMs });
   const awaitTurnScript = jobScript(redis, 'await-turn');
   const leaveLaneScript = jobScript(redis, 'leave-lane');
   const { claim, claimItem, saveItem } = createJobClaims(redis);

@@ -68,9 +68,11 @@ export function createSealer(keys: readonly { readonly kid: string; readonly key
         authTagLength: tagBytes,
       });
       cipher.setAAD(associatedData(currentKid, context));
-      const ciphertext = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()]);
-      const parts = [iv, ciphertext, cipher.getAuthTag()].map((part) => part.toString('base64url'));
-      return [version, currentKid, ...parts].join('.');
+      const ciphertext = cipher.update(plain, 'utf8').toString('base64url');
+      // GCM has no blocks to fill up: the end adds nothing but the tag.
+      cipher.final();
+      const tag = cipher.getAuthTag().toString('base64url');
+      return `${version}.${currentKid}.${iv.toString('base64url')}.${ciphertext}.${tag}`;
     },
     open(sealed, context) {
       const { kid, iv, ciphertext, tag } = split(sealed);
@@ -78,7 +80,10 @@ export function createSealer(keys: readonly { readonly kid: string; readonly key
       try {
         const decipher = createDecipheriv('aes-256-gcm', key, iv, { authTagLength: tagBytes });
         decipher.setAAD(associatedData(kid, context)).setAuthTag(tag);
-        return Buffer.concat([decipher.update(ciphertext), decipher.final()]).toString('utf8');
+        const plain = decipher.update(ciphertext);
+        // Throws unless the tag is right.
+        decipher.final();
+        return plain.toString('utf8');
       } catch (cause) {
         throw new UnsealError('A sealed value was altered or belongs elsewhere', { cause });
       }

@@ -16,6 +16,8 @@ const onlyEmoji = /^\p{RGI_Emoji}$/v;
 /** Emoji joined by U+200D; none has more than ten parts. */
 const joinedEmoji = /\p{ExtPict}[\uFE0F\p{EMod}]?(?:\u200D\p{ExtPict}[\uFE0F\p{EMod}]?){1,9}/gv;
 const withoutPresentation = /(?=\p{Emoji})\P{Emoji_Presentation}(?![\uFE0F\p{EMod}])/gv;
+/** Most texts in English: NFC is the same, no emoji, and each character counts 1. */
+const ascii = /^\p{ASCII}*$/u;
 const invalidCharacters = /[\uFFFE\uFEFF\uFFFF]/;
 
 /** twitter-text's configuration 3: these code points count 1, all others 2. */
@@ -32,7 +34,7 @@ const linkWeight = 23;
  * `max` is the account's limit: 280, or more for Premium.
  */
 export function weightedLength(text: string, { max = plainMax }: { max?: number } = {}): WeightedText {
-  const countable = withKnownEmoji(text.normalize('NFC'));
+  const countable = ascii.test(text) ? text : withKnownEmoji(text.normalize('NFC'));
   const links = findLinks(countable);
   let length = links.length * linkWeight;
   let at = 0;
@@ -49,6 +51,7 @@ export function weightedLength(text: string, { max = plainMax }: { max?: number 
 }
 
 function weigh(text: string): number {
+  if (ascii.test(text)) return text.length;
   let weight = 0;
   for (const character of text) {
     const codePoint = character.codePointAt(0) ?? 0;
