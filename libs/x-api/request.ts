@@ -35,8 +35,10 @@ export interface XResponse {
 
 const maxBodyBytes = 1024 * 1024;
 const connectTimeoutMs = 10_000;
-/** undici reports "about to write" for HTTP/1.1 alone, so nothing else may be spoken. One for all, so that TLS sessions resume. */
-const connect = buildConnector({ allowH2: false, timeout: connectTimeoutMs });
+/** undici reports "about to write" for HTTP/1.1 alone, so nothing else may be spoken. */
+const allowH2 = false;
+/** One way to connect for all, so that TLS sessions are resumed. */
+const connect = buildConnector({ allowH2, timeout: connectTimeoutMs });
 
 /** Why a connection ends that was there for one request; one for all, since an error costs as much as half a connection. */
 const answered = new errors.InformationalError('The answer is here');
@@ -53,7 +55,7 @@ let watching = false;
 
 /** Connections that calls without side effects share. Whoever makes it closes it. */
 export function createAgent(): Agent {
-  return new Agent({ connect, keepAliveTimeout: 4000 });
+  return new Agent({ allowH2, connect, keepAliveTimeout: 4000 });
 }
 
 /**
@@ -73,7 +75,7 @@ export async function exchange(request: XRequest): Promise<XResponse> {
     if (!(request.onceSentAwaitAnswer && sending.headersWritten)) abort.abort(request.signal?.reason);
   };
   // Closed by us with the answer: left to undici, which is told by `pipelining: 0`, that costs an error with its stack.
-  const dispatcher = request.agent ?? new Client(request.url.origin, { connect });
+  const dispatcher = request.agent ?? new Client(request.url.origin, { allowH2, connect });
   try {
     if (request.signal?.aborted) onSignal();
     request.signal?.addEventListener('abort', onSignal, { once: true });

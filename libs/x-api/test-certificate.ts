@@ -1,0 +1,19 @@
+/** For `localhost` and `127.0.0.1`, self-signed, until 2126: guards nothing but the servers of tests. */
+export const testCertificate = {
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgqpUpKVRYYnG1GIpc
+hO7R67lL3FG74Tca7Xo1vxEqxC+hRANCAASbKgqbKAW7brSUym8SOBzs2h/hVzCT
+nbo/qTDWsSLfncZtTjBbHiJLvlyydiLn/9MNqdf4iVwqmeSms+ROS2Ku
+-----END PRIVATE KEY-----`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBmjCCAUGgAwIBAgIULziTCuxhoN8iCxOGW5cKSM9oZCkwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjIyMDkwN1oYDzIxMjYxMDI5
+MjIwOTA3WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASbKgqbKAW7brSUym8SOBzs2h/hVzCTnbo/qTDWsSLfncZtTjBbHiJL
+vlyydiLn/9MNqdf4iVwqmeSms+ROS2Kuo28wbTAdBgNVHQ4EFgQU8LFARfBPuBEx
+whWfAX0nCmHNvhcwHwYDVR0jBBgwFoAU8LFARfBPuBExwhWfAX0nCmHNvhcwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDRwAwRAIgbr+4lExhMi8LCBCevnll8DASZ/lCinbDpr0B7jbn/OACIGlv
+bdjMgQqbORsMyVYQZ7k58R4PusQTNKFdlBEOvi2n
+-----END CERTIFICATE-----`,
+};
