@@ -3,10 +3,10 @@ import { createSecureServer } from 'node:http2';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { getCACertificates, setDefaultCACertificates, type TLSSocket } from 'node:tls';
 import { afterEach, expect, test } from 'vitest';
+import { testCertificate } from '../../test/certificate.ts';
 import { failure } from '../../test/failure.ts';
 import { XUnreachableError } from './errors.ts';
 import { createAgent, exchange, type XRequest } from './request.ts';
-import { testCertificate } from './test-certificate.ts';
 
 const trusted = getCACertificates('default');
 afterEach(() => setDefaultCACertificates(trusted));
