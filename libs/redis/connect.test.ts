@@ -70,7 +70,10 @@ it('commands that come before the last ones are answered leave together after th
   others.push(redis.incr('count'));
   await turns(3);
   expect(redis.stream.writableLength).toBeGreaterThan(0);
+  // Before anybody acts on the answer.
+  const atAnswer = first.then(() => redis.stream.writableLength);
   await resume();
+  expect(await atAnswer).toBe(0);
   expect(await Promise.all([first, ...others])).toEqual([1, 2, 3]);
   expect(redis.stream.writableLength).toBe(0);
 });

@@ -49,11 +49,12 @@ const unanswered = new WeakSet<Socket>();
 
 /**
  * What comes before the last write is answered leaves together after that, too: many requests are served at a time, each
- * with a command or two. Not for workers, whose jobs take many steps: each step would wait for those of the others.
+ * with a command or two. It leaves before the answers are acted on, so that Redis has something to do meanwhile. Not for
+ * workers, whose jobs take many steps: each step would wait for those of the others.
  */
 function leaveAfterAnswer(socket: Socket): void {
   if (unanswered.has(socket)) {
-    socket.once('data', () => setImmediate(leaveAfterAnswer, socket));
+    socket.once('data', () => leaveAfterAnswer(socket));
     return;
   }
   const isAny = socket.writableLength > 0;
