@@ -23,8 +23,14 @@ app.use(async (ctx) => {
   const body = JSON.parse(Buffer.concat(chunks).toString());
   lastId += 1;
   const id = `bare-${lastId}`;
-  await accept([`bare:job:${id}`, 'bare:open'], [JSON.stringify(body), Date.now()]);
-  await queue.add('wake', { id }, { jobId: id });
+  try {
+    await accept([`bare:job:${id}`, 'bare:open'], [JSON.stringify(body), Date.now()]);
+    await queue.add('wake', { id }, { jobId: id });
+  } catch {
+    // As ours does where Redis does not answer in time.
+    ctx.status = 503;
+    return;
+  }
   ctx.status = 202;
   ctx.body = { id };
 });
