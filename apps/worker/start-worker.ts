@@ -51,7 +51,10 @@ export async function startWorker(
   const tidying = setInterval(tidyOnce, timings.tidyEveryMs ?? usualTidyMs);
   stack.defer(() => clearInterval(tidying));
   // Disposed of first: work in progress hears of it before the queues wait for it.
-  stack.defer(() => stopping.abort(new Error('the worker is stopping')));
+  stack.defer(() => {
+    stopping.abort(new Error('the worker is stopping'));
+    deps.vault.leave();
+  });
   const running = stack.move();
   return { queues: config.worker.queues, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

@@ -3,9 +3,11 @@ import { expect, test } from 'vitest';
 import { actThenDrop, answer, dropWithoutActing } from '#apps/x-simulator/fault.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
+import { eventually } from '../../test/eventually.ts';
 import { failure } from '../../test/failure.ts';
 import { grantsOf } from './grants-of.ts';
 import { expired, hour, nearlyExpired, tokenEndpoint, useOwnRig } from './own-rig.ts';
+import { takeRefreshLock } from './refresh-lock.ts';
 import { openVault } from './vault-rig.ts';
 
 const { rig, open } = await useOwnRig();
@@ -265,6 +267,27 @@ test('a full Redis begins no refresh', async () => {
   await failure(opened.vault.accessToken(rig.accountId));
   expect(rig.presented()).toEqual([]);
   await opened.redis.config('SET', 'maxmemory', '0');
+});
+
+test('whoever waits for the refresh of another process is let go when this one is about to end', async () => {
+  await rig.connect();
+  rig.skip(expired);
+  const opened = await open();
+  const lock = await takeRefreshLock(opened.redis, rig.accountId);
+  await opened.redis.config('RESETSTAT');
+  const waiting = Promise.all([
+    failure(opened.vault.accessToken(rig.accountId)),
+    failure(opened.vault.accessToken(rig.accountId)),
+  ]);
+  // Whoever does not get the lock looks who has it.
+  await eventually(async () => expect(await opened.redis.info('commandstats')).toContain('cmdstat_get:'));
+  opened.vault.leave();
+  const letGo = expect.objectContaining({ name: 'AbortError' });
+  expect(await waiting).toEqual([letGo, letGo]);
+  await lock?.release();
+  expect(await failure(opened.vault.accessToken(rig.accountId))).toMatchObject({ name: 'AbortError' });
+  expect(rig.presented()).toEqual([]);
+  await opened[Symbol.asyncDispose]();
 });
 
 test('closing the vault waits for a refresh that is going on', async () => {

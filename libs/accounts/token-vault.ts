@@ -24,6 +24,11 @@ export interface TokenVault extends AsyncDisposable {
   accessToken(accountId: string, need?: TokenNeed): Promise<string>;
   /** Stores what X gave to processes that could not store it. Resolves to how many pairs were. See `keepReplaying`. */
   replaySpool(): Promise<number>;
+  /**
+   * This process is about to end: who waits for what others do about a token waits no longer and is refused (any error),
+   * and no refresh is begun any more. One that is going on is finished.
+   */
+  leave(): void;
 }
 
 export interface TokenVaultDeps {
@@ -39,6 +44,8 @@ export interface TokenVaultDeps {
 /** What a renewal goes by: besides the above, which presentation of this process has brought no pair, for each account. */
 interface Renewing extends TokenVaultDeps {
   readonly unanswered: Map<string, string>;
+  /** Fires when this process is about to end. */
+  readonly leaving: AbortSignal;
 }
 
 const defaultMinValidMs = 10 * 60_000;
@@ -51,7 +58,8 @@ const usualOthersStoreMs = 3000;
 
 /** Opens the vault. Disposing of it waits for refreshes that are going on. */
 export function createTokenVault(options: TokenVaultDeps): TokenVault {
-  const deps: Renewing = { ...options, unanswered: new Map() };
+  const leaving = new AbortController();
+  const deps: Renewing = { ...options, unanswered: new Map(), leaving: leaving.signal };
   const { accounts, now = Date.now } = deps;
   const { tokens } = accounts;
   const renewals = new Map<string, Promise<void>>();
@@ -85,6 +93,7 @@ export function createTokenVault(options: TokenVaultDeps): TokenVault {
       throw failure ?? new XUnreachableError('X left a token refresh unanswered', { sent: false });
     },
     replaySpool: () => replayRotations(deps),
+    leave: () => leaving.abort(),
     async [Symbol.asyncDispose]() {
       await Promise.allSettled(renewals.values());
     },
@@ -93,7 +102,8 @@ export function createTokenVault(options: TokenVaultDeps): TokenVault {
 
 /** Resolves when somebody, maybe we, has moved the record on from the version that was not good enough. */
 async function renew(deps: Renewing, accountId: string, need: TokenNeed, version: number): Promise<void> {
-  const { accounts, redis, now = Date.now, othersStoreWithinMs = usualOthersStoreMs } = deps;
+  const { accounts, redis, now = Date.now, othersStoreWithinMs = usualOthersStoreMs, leaving } = deps;
+  leaving.throwIfAborted();
   const read = async () => {
     const record = await accounts.tokens.read(accountId);
     return record?.version === version && nextStep(record, need, now()) === 'ask' ? record : null;
@@ -101,7 +111,7 @@ async function renew(deps: Renewing, accountId: string, need: TokenNeed, version
   const startedAt = performance.now();
   let lock = await takeRefreshLock(redis, accountId);
   for (let pauseMs = 25; !lock; pauseMs = Math.min(2 * pauseMs, 500)) {
-    await sleep(pauseMs);
+    await sleep(pauseMs, undefined, { signal: leaving });
     if (!(await read())) return;
     if (performance.now() - startedAt > waitForOtherMs)
       throw new XUnreachableError('Another process is still refreshing the token', { sent: false });
@@ -118,7 +128,7 @@ async function renew(deps: Renewing, accountId: string, need: TokenNeed, version
       record.attempt.id !== deps.unanswered.get(accountId) &&
       performance.now() < until
     ) {
-      await sleep(Math.min(250, othersStoreWithinMs / 4));
+      await sleep(Math.min(250, othersStoreWithinMs / 4), undefined, { signal: leaving });
       record = await read();
     }
     if (!record) return;

@@ -89,6 +89,7 @@ async function play({ tries, replies, stopAt, segmentBytes, sending }: Play) {
   const vault = {
     accessToken: async () => 't',
     replaySpool: async () => 0,
+    leave: () => {},
     [Symbol.asyncDispose]: async () => {},
   };
   const deps = {

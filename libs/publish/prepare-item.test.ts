@@ -58,6 +58,7 @@ it.skipIf(!hasFfmpeg)(
       vault: {
         accessToken: async () => 't',
         replaySpool: async () => 0,
+        leave: () => {},
         [Symbol.asyncDispose]: async () => {},
       },
       tracing: noTracing,

@@ -13,6 +13,7 @@ const errand = { jobId: 'job', accountId: '7', endpoint: 'media_status' } as con
 const vault = {
   accessToken: async () => 'token',
   replaySpool: async () => 0,
+  leave: () => {},
   [Symbol.asyncDispose]: async () => {},
 };
 const deps = () => ({ vault, gate: createGate({ redis }), calls: { tell: () => {} } });

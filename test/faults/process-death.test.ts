@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { answer } from '#apps/x-simulator/fault.ts';
 import { noise } from '#libs/media/test-pictures.ts';
 import { connectRedis } from '#libs/redis/connect.ts';
 import { startRedisRelay } from '../redis-relay.ts';
@@ -163,6 +164,26 @@ describe.concurrent('a worker told to stop', () => {
     await using _next = await rig.worker();
     expect(await settled(rig, asked)).toMatchObject({ status: 'published', attempts: 1 });
     await expectWholePicture(rig, session);
+  });
+
+  it('while it waits for a token that a dead worker was renewing ends with 0, and the next worker goes on', async () => {
+    await using rig = await startRig();
+    const session = await rig.account();
+    await using redis = await connectRedis(rig.redis.url, 'wait');
+    const lock = `lock:refresh:${session.account.id}`;
+    await redis.set(lock, 'a dead worker', 'PX', 600_000);
+    await using relay = await startRedisRelay(rig.redis.port);
+    const worker = await rig.worker({ REDIS_URL: relay.url });
+    const waiting = relay.once({ command: lock, at: 'reply', nth: 3 });
+    rig.simulator.faults.next(create, answer(401));
+    const asked = await ask(session);
+    await waiting;
+    worker.kill('SIGTERM');
+    expect(await worker.exited).toEqual({ code: 0, signal: null });
+    await redis.del(lock);
+    await using _next = await rig.worker();
+    expect(await settled(rig, asked)).toMatchObject({ status: 'published' });
+    expect(rig.tweetsOf(session)).toHaveLength(1);
   });
 
   it('while it waits for a media host ends with 0, and the next worker goes on', async () => {
