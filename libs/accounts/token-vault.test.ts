@@ -272,7 +272,7 @@ test('a full Redis begins no refresh', async () => {
 test('whoever waits for the refresh of another process is let go when this one is about to end', async () => {
   await rig.connect();
   rig.skip(expired);
-  const opened = await open();
+  await using opened = await open();
   const lock = await takeRefreshLock(opened.redis, rig.accountId);
   await opened.redis.config('RESETSTAT');
   const waiting = Promise.all([
@@ -287,7 +287,6 @@ test('whoever waits for the refresh of another process is let go when this one i
   await lock?.release();
   expect(await failure(opened.vault.accessToken(rig.accountId))).toMatchObject({ name: 'AbortError' });
   expect(rig.presented()).toEqual([]);
-  await opened[Symbol.asyncDispose]();
 });
 
 test('closing the vault waits for a refresh that is going on', async () => {

@@ -1,41 +1,31 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempDisposable } from 'node:fs/promises';
-import { createSecureServer } from 'node:http2';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { getCACertificates, setDefaultCACertificates, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { testCertificate } from '../../test/certificate.ts';
+import { distrustTlsServers, startTlsServer, trustTlsServers } from '../../test/tls-server.ts';
 import { createMediaFetcher } from './fetch-media.ts';
 import { mebibyte } from './test-download.ts';
 
-const trusted = getCACertificates('default');
-beforeEach(() => setDefaultCACertificates([...trusted, testCertificate.cert]));
-afterEach(() => setDefaultCACertificates(trusted));
+beforeEach(trustTlsServers);
+afterEach(distrustTlsServers);
 
-/** A media host with a certificate for `localhost`, which would rather speak HTTP/2, and a fetcher that may ask it by `name`. */
+/** A media host with a certificate for `localhost`, and a fetcher that may ask it by `name`. */
 async function setUp(name: string) {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await mkdtempDisposable(join(tmpdir(), 'https-media-')));
   const bytes = randomBytes(3 * mebibyte + 17);
   const seen: { version: string; name: unknown }[] = [];
-  const server = createSecureServer({ ...testCertificate, allowHTTP1: true }, (request, response) => {
-    seen.push({ version: request.httpVersion, name: (request.socket as TLSSocket).servername });
-    response.end(bytes);
-  });
-  const connections: TLSSocket[] = [];
-  server.on('secureConnection', (socket) => connections.push(socket));
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  stack.defer(async () => {
-    for (const connection of connections) connection.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  const { port } = server.address() as AddressInfo;
+  const host = stack.use(
+    await startTlsServer((request, response) => {
+      seen.push({ version: request.httpVersion, name: (request.socket as TLSSocket).servername });
+      response.end(bytes);
+    }),
+  );
   const fetcher = stack.use(
     createMediaFetcher({
-      trustedHosts: [`${name}:${port}`],
+      trustedHosts: [`${name}:${host.port}`],
       resolve: async () => [{ address: '127.0.0.1', family: 4 }],
       retryDelaysMs: [1, 1],
     }),
@@ -45,7 +35,7 @@ async function setUp(name: string) {
   return {
     bytes,
     seen,
-    fetch: () => fetcher.fetch(`https://${name}:${port}/a.jpg`, { file, maxBytes: 4 * mebibyte }),
+    fetch: () => fetcher.fetch(`https://${name}:${host.port}/a.jpg`, { file, maxBytes: 4 * mebibyte }),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }
@@ -68,7 +58,7 @@ describe('over TLS', () => {
   });
 
   it('takes nothing from a host whose certificate nobody vouches for', async () => {
-    setDefaultCACertificates(trusted);
+    distrustTlsServers();
     await using t = await setUp('localhost');
     await expect(t.fetch()).rejects.toMatchObject(refusedFor('DEPTH_ZERO_SELF_SIGNED_CERT'));
     expect(t.seen).toEqual([]);
