@@ -8,6 +8,7 @@ import { startSimulator } from '#apps/x-simulator/simulator.ts';
 import { failure } from '../../test/failure.ts';
 import { XAnswerError, XUnreachableError } from './errors.ts';
 import { createXOAuth, requestedScope, type XOAuthOptions } from './oauth.ts';
+import { patience } from './test-x.ts';
 
 const redirectUri = 'http://127.0.0.1:5000/callback';
 const client = { id: 'client_1-a', secret: 'a-_+/=%:é', redirectUris: [redirectUri] };
@@ -53,16 +54,17 @@ async function signIn(oauth = open()) {
 
 /** A token endpoint that gives one scripted answer and notes what it was asked. */
 async function startTokenEndpoint(status: number, body: unknown, contentType = 'application/json') {
-  const seen: { port: number | undefined; headers: IncomingHttpHeaders; form: Record<string, string> }[] = [];
+  const seen: { closed: Promise<unknown>; headers: IncomingHttpHeaders; form: Record<string, string> }[] = [];
   const server = createServer(async (request, response) => {
     seen.push({
-      port: request.socket.remotePort,
+      closed: once(request.socket, 'close'),
       headers: request.headers,
       form: Object.fromEntries(new URLSearchParams(await text(request))),
     });
-    response.writeHead(status, { 'content-type': contentType, location: '/elsewhere' });
+    response.writeHead(status, { 'content-type': contentType, location: '/elsewhere', ...patience });
     response.end(typeof body === 'string' ? body : JSON.stringify(body));
   });
+  server.keepAliveTimeout = 0;
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
   return {
@@ -157,12 +159,10 @@ test('credentials go as Basic, unchanged, and the client id in the form', async 
   expect(form).toEqual({ grant_type: 'refresh_token', refresh_token: 'rt 1&2', client_id: client.id });
 });
 
-test('each presentation of a token goes over a connection of its own', async () => {
+test('a token is presented over a connection of its own, which is closed with the answer', async () => {
   await using endpoint = await startTokenEndpoint(200, { token_type: 'bearer', access_token: 'a' });
-  await endpoint.oauth.refresh('rt1');
-  await endpoint.oauth.refresh('rt2');
-  const [one, two] = endpoint.seen.map(({ port }) => port);
-  expect(one).not.toBe(two);
+  await endpoint.oauth.refresh('rt');
+  await endpoint.seen[0]?.closed;
 });
 
 test('the exchange sends the redirect URI as it is configured, byte for byte', async () => {
