@@ -145,6 +145,52 @@ describe('a repetition of what was accepted', () => {
     expect(anew.body.job_id).not.toBe(first.body.job_id);
   });
 
+  it('keeps to the rules of a request all the same', async () => {
+    const session = await system.connect('sandbox_ben');
+    const request = {
+      text: 'Once more',
+      publish_at: new Date(Date.now() + hour).toISOString(),
+      request_id: randomUUID(),
+    };
+    expect((await post(session, request)).status).toBe(202);
+    const { request_id: _, ...withoutKey } = request;
+    for (const repeated of [request, withoutKey])
+      for (const [field, value] of [
+        ['wait_seconds', 100],
+        ['wait_seconds', -1],
+        ['reply_settings', 'nonsense'],
+        ['expires_at', 'tomorrow'],
+      ] as const)
+        expect(await post(session, { ...repeated, [field]: value })).toMatchObject({
+          status: 422,
+          body: { code: 'validation_failed', errors: [{ field }] },
+        });
+  });
+
+  it('by content leads to what is on X, though the same was asked for again by a key and failed', async () => {
+    const session = await system.connect('sandbox_cleo');
+    await redis.del(await redis.keys(`spend:${session.account.id}:*`));
+    const text = 'Asked for three times';
+    const first = await post(session, { text, request_id: randomUUID(), wait_seconds: 20 });
+    expect(first.body.status).toBe('published');
+    const second = await post(session, { text, request_id: randomUUID(), wait_seconds: 20 });
+    expect(second.body).toMatchObject({ status: 'failed', error: { code: 'duplicate_content' } });
+    expect(await post(session, { text })).toMatchObject({
+      status: 200,
+      body: { job_id: first.body.job_id, duplicate_of_recent: true },
+    });
+  });
+
+  it('by content leads to a thread that failed half way: its beginning is on X', async () => {
+    const session = await system.connect('sandbox_ben');
+    const thread = { text: 'The beginning', thread: [{ text: 'The beginning' }], wait_seconds: 20 };
+    const first = await post(session, thread);
+    expect(first.body).toMatchObject({ status: 'failed', tweets: [{ index: 0 }] });
+    expect(await post(session, thread)).toMatchObject({
+      body: { job_id: first.body.job_id, duplicate_of_recent: true },
+    });
+  });
+
   it('of a request with a chat file is known by the id of the file, whatever its link is now', async () => {
     const session = await system.connect('sandbox_ben');
     const publish_at = new Date(Date.now() + hour).toISOString();

@@ -185,7 +185,7 @@ function toFiles(
     const field = `openaiFileIdRefs[${index}].download_link`;
     if (isWebAddress(ref.download_link)) addresses.push({ field, url: ref.download_link });
     else broken.push({ field, message: 'Must be an https address. Attach the file again.' });
-    return { kind: 'file', fileId: ref.id ?? ref.download_link, url: ref.download_link };
+    return { kind: 'file', fileId: ref.id || ref.download_link, url: ref.download_link };
   });
 }
 

@@ -58,8 +58,12 @@ export async function acceptPost(
     broken.length > 0 ? [refusal('validation_failed', broken)] : await findObjections(deps, account, order);
   if (objections[0]) {
     // A repetition of what was accepted is answered even where its times have passed or the budget is spent meanwhile.
-    const isRepeat = faults.length === 0 && !(key === null && request.allowDuplicate);
-    const known = isRepeat ? await deps.jobs.findRepeat({ ...caller, order }, key) : null;
+    // What cannot be read as it stands repeats nothing.
+    const isLegible = faults.length === 0 && request.broken.length === 0;
+    const known =
+      isLegible && !(key === null && request.allowDuplicate)
+        ? await deps.jobs.findRepeat({ ...caller, order }, key)
+        : null;
     if (known === null) throw objections[0];
     const repeats = { replayed: key !== null, duplicateOfRecent: key === null };
     return { jobId: known, job: null, order: null, ...repeats, waitSeconds };

@@ -94,6 +94,7 @@ type Answer = readonly [
 /** The way of a post into the store: once for each wish, however often it is told. */
 export function createAcceptor({ redis, sealer, here, retentionMs }: AcceptorOptions) {
   const acceptScript = jobScript(redis, 'accept', { known: true });
+  const findRecent = jobScript(redis, 'find-recent');
   const lately = createOpenJobsLately();
 
   async function send(accountId: string, script: Parameters<Script>, onItsWay: () => void): Promise<Answer> {
@@ -192,9 +193,8 @@ export function createAcceptor({ redis, sealer, here, retentionMs }: AcceptorOpt
       const known = await redis.hmget(idempotencyKeyOf(request, key), 'job', 'fingerprint');
       return known[0] && known[1] === fingerprint ? known[0] : null;
     }
-    const recent = await redis.get(recentKey(request.accountId, fingerprint));
-    const state = recent && (await redis.hget(recordKey(recent), 'state'));
-    return state && state !== 'failed' && state !== 'canceled' ? recent : null;
+    const recent = await findRecent([recentKey(request.accountId, fingerprint)], [recentMs]);
+    return recent === '' ? null : String(recent);
   }
 
   return { accept, findRepeat };

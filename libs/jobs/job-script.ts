@@ -4,10 +4,10 @@ import type { Redis } from 'ioredis';
 import { prepareScript, type Script } from '#libs/redis/script.ts';
 
 const read = (name: string) => readFileSync(join(import.meta.dirname, 'scripts', `${name}.lua`), 'utf8');
-const lane = read('lane');
+const functions = read('lane') + read('recent');
 
-/** The text of a script of `scripts/`, by its name, with what it may need of the lanes of accounts. */
-export const jobLua = (name: string): string => `${lane}${read(name)}`;
+/** The text of a script of `scripts/`, by its name, with the functions that it may need. */
+export const jobLua = (name: string): string => `${functions}${read(name)}`;
 
 /**
  * A script of `scripts/`, by its name. `allowOom`: it also runs when Redis is full, because it leads to an end.

@@ -56,6 +56,29 @@ describe('accepting', () => {
     expect(outcomes.filter(({ kind }) => kind === 'recent')).toHaveLength(99);
   });
 
+  it('content of several jobs leads to the newest that is not off, whichever of them has ended', async () => {
+    const keys = ['a', 'b', 'c'];
+    const twins: string[] = [];
+    for (const idempotencyKey of keys) twins.push(await acceptJob({ idempotencyKey, allowDuplicate: false }));
+    const { accountId, clientId, order } = request();
+    for (const expected of twins.toReversed()) {
+      expect(await accept()).toEqual({ kind: 'recent', jobId: expected });
+      expect(await store().findRepeat({ accountId, clientId, order }, null)).toBe(expected);
+      await store().move(expected, 'cancel');
+    }
+    expect(await store().findRepeat({ accountId, clientId, order }, null)).toBeNull();
+    expect(await accept()).toMatchObject({ kind: 'accepted' });
+  });
+
+  it('content counts from when it was accepted, though the same came again by a key since', async () => {
+    const first = await acceptJob({ idempotencyKey: 'a', allowDuplicate: false });
+    await redis.hincrby(`job:${first}`, 'accepted_at', -600_000);
+    const second = await acceptJob({ idempotencyKey: 'b', allowDuplicate: false });
+    expect(await accept()).toEqual({ kind: 'recent', jobId: second });
+    await store().move(second, 'cancel');
+    expect(await accept()).toMatchObject({ kind: 'accepted' });
+  });
+
   it('a key with other content is refused, and stores nothing', async () => {
     await accept({ idempotencyKey: 'k' });
     expect(await accept({ idempotencyKey: 'k', order: orderOf('Other') })).toMatchObject({

@@ -36,10 +36,8 @@ if KEYS[2] ~= '' then
   end
 end
 if ARGV[8] == '1' then
-  local known = redis.call('GET', KEYS[3])
-  local state = known and redis.call('HGET', 'job:' .. known, 'state')
-  -- What failed or was canceled is not on X: asking again is a new wish, not a repetition.
-  if state and state ~= 'failed' and state ~= 'canceled' then return {'recent', known} end
+  local known = repeated(redis.call('GET', KEYS[3]), now, ARGV[9])[1]
+  if known then return {'recent', known} end
 end
 local open = redis.call('SCARD', KEYS[6])
 if open >= tonumber(ARGV[10]) then return {'too_many', tostring(open)} end
@@ -50,7 +48,9 @@ redis.call('HSET', KEYS[1], 'v', ARGV[5], 'id', id, 'account', account, 'usernam
   'state', 'accepted', 'order', ARGV[6], 'fingerprint', fingerprint, 'idem', KEYS[2],
   'accepted_at', now, 'updated_at', now, 'sequence', sequence, unpack(ARGV, 14 + 2 * fields))
 if KEYS[2] ~= '' then redis.call('HSET', KEYS[2], 'job', id, 'fingerprint', fingerprint) end
-redis.call('SET', KEYS[3], id, 'PX', ARGV[9])
+-- Others of the same content (each by a key of its own) are kept behind it: it may fail where they are on X.
+local others = repeated(redis.call('SET', KEYS[3], id, 'PX', ARGV[9], 'GET'), now, ARGV[9])
+if others[1] then redis.call('SET', KEYS[3], id .. ' ' .. table.concat(others, ' '), 'PX', ARGV[9]) end
 -- The accepting process wakes a worker itself; the sweeper looks soon in case it dies before that.
 redis.call('ZADD', KEYS[4], now + 8000, id)
 redis.call('ZADD', KEYS[5], sequence, id)
