@@ -11,6 +11,7 @@ import type { Config } from '#libs/config/config.ts';
 import { createDocumentFetch, documentLimits, type FetchDocument } from './client-documents.ts';
 import { ownClientId, registeredClients } from './clients.ts';
 import { refreshTokenSeconds } from './grants.ts';
+import type { KnownDocuments } from './known-documents.ts';
 import type { SignInLimits } from './limits.ts';
 import { type ClientKinds, clientSigningAlgorithms } from './metadata.ts';
 import type { OidcStore } from './oidc-store.ts';
@@ -45,6 +46,7 @@ export interface AuthorizationServerOptions {
   /** Where clients' documents are read. */
   readonly fetchDocument: FetchDocument;
   readonly limits: SignInLimits;
+  readonly knownDocuments: KnownDocuments;
 }
 
 /**
@@ -64,7 +66,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       ...(options.kinds.documents ? (['private_key_jwt'] as const) : []),
     ],
     enabledJWA: { clientAuthSigningAlgValues: [...clientSigningAlgorithms] },
-    fetch: createDocumentFetch(options.fetchDocument),
+    fetch: createDocumentFetch(options.fetchDocument, options.knownDocuments),
     fetchResponseBodyLimits: documentLimits,
     responseTypes: ['code'],
     scopes: [...xScopes],
@@ -126,7 +128,12 @@ function cookies({ publicUrl, cookieKey }: AuthorizationServerOptions): Configur
   };
 }
 
-function features({ audiences, kinds, limits }: AuthorizationServerOptions): Configuration['features'] {
+function features({
+  audiences,
+  kinds,
+  limits,
+  knownDocuments,
+}: AuthorizationServerOptions): Configuration['features'] {
   const off = { enabled: false };
   return {
     devInteractions: off,
@@ -137,7 +144,9 @@ function features({ audiences, kinds, limits }: AuthorizationServerOptions): Con
     clientIdMetadataDocument: {
       enabled: kinds.documents,
       ack: 'draft-02',
-      allowFetch: async (ctx) => await limits.mayFetchDocument(ctx),
+      // What strangers ask for from the same address takes nobody's place who has tokens.
+      allowFetch: async (ctx, clientId) =>
+        (await knownDocuments.has(clientId)) || (await limits.mayFetchDocument(ctx)),
     },
     // Without a management API (RFC 7592): whoever wants something else registers again.
     registration: {

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as openid from 'openid-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createMediaFetcher } from '#libs/media/fetch-media.ts';
+import { createMediaFetcher, type MediaFetcher } from '#libs/media/fetch-media.ts';
 import { openTo, startMediaHost } from '#libs/media/test-media-host.ts';
 import { applicationTypeOf } from './client-documents.ts';
 import { locationOf, TestBrowser } from './test-browser.ts';
-import { signInThrough } from './test-flows.ts';
+import { requestToken, signInThrough } from './test-flows.ts';
 import { ada, startWorld, type World } from './test-world.ts';
 
 /** What agents publish at addresses of theirs, by path. */
@@ -13,6 +13,7 @@ const published = new Map<string, (response: ServerResponse) => void>();
 let asked: IncomingMessage[];
 
 let world: World;
+let fetchDocument: MediaFetcher['fetchDocument'];
 const stack = new AsyncDisposableStack();
 beforeAll(async () => {
   const host = stack.use(
@@ -34,7 +35,8 @@ beforeAll(async () => {
       retryDelaysMs: [1, 1],
     }),
   );
-  world = stack.use(await startWorld({ fetchDocument: fetcher.fetchDocument }));
+  ({ fetchDocument } = fetcher);
+  world = stack.use(await startWorld({ fetchDocument }));
 });
 afterAll(() => stack.disposeAsync());
 
@@ -145,6 +147,48 @@ describe('a client that is known by its metadata document', () => {
     await expect(
       signInAs(await configure(clientId, forged), 'https://agent.example/callback'),
     ).rejects.toMatchObject({ error: 'invalid_client' });
+  });
+
+  it('goes on while its document cannot be read, and strangers ask for theirs', async () => {
+    const clientId = publish('/away.json', {});
+    const configuration = await configure(clientId);
+    let { refresh_token } = await signInAs(configuration, 'https://agent.example/callback');
+    await world.redis.set('limit:client-document:127.0.0.1', 1_000, 'EX', 100);
+    const { redis, accounts, publicUrl } = world;
+    /** Another process of the server, which has read no document yet. */
+    const refresh = async () => {
+      await using later = await startWorld({ redis, accounts, publicUrl, fetchDocument });
+      const form = { grant_type: 'refresh_token', client_id: clientId, refresh_token: refresh_token ?? '' };
+      const answer = await requestToken(later, { form });
+      refresh_token = answer.body.refresh_token ?? refresh_token;
+      return answer;
+    };
+    const read = published.get('/away.json');
+    published.set('/away.json', (response) => response.writeHead(503).end());
+    const away = await refresh();
+    expect(away).toMatchObject({ status: 503, body: { error: 'temporarily_unavailable' } });
+    expect(away.headers.get('retry-after')).toBe('5');
+    if (read) published.set('/away.json', read);
+    expect((await refresh()).status).toBe(200);
+    published.set('/away.json', (response) => response.writeHead(503).end());
+    expect((await refresh()).status).toBe(200);
+    // Taken back by its owner is another matter.
+    published.set('/away.json', (response) => response.writeHead(404).end());
+    expect((await refresh()).status).toBe(503);
+    await redis.del('limit:client-document:127.0.0.1');
+  });
+
+  it('need say no more than who it is and where it is called back', async () => {
+    const clientId = publish('/few-words.json', {
+      token_endpoint_auth_method: undefined,
+      scope: 'tweet.write openid',
+      logo_uri: null,
+      id_token_signed_response_alg: 'RS256',
+      redirect_uris: ['https://agent.example/callback', 'web+evil://agent.example/callback'],
+    });
+    const tokens = await signInAs(await configure(clientId), 'https://agent.example/callback');
+    expect(tokens.refresh_token).toBeDefined();
+    expect((await begin(clientId, 'web+evil://agent.example/callback')).status).toBe(400);
   });
 
   it('is asked for its document once in a while, not each time', async () => {

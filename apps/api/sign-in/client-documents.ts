@@ -1,4 +1,6 @@
 import type { MediaFetcher } from '#libs/media/fetch-media.ts';
+import { ProblemError } from '#libs/problem/problem.ts';
+import type { KnownDocuments } from './known-documents.ts';
 
 /** As the draft of client id metadata documents recommends (5 KB), with room for sets of keys. */
 const maxBytes = { document: 5 * 1024, keys: 32 * 1024 };
@@ -17,36 +19,71 @@ export type FetchDocument = MediaFetcher['fetchDocument'];
 /**
  * The one way in which the authorization server fetches anything: documents that clients name (client id metadata
  * documents, RFC 7517 key sets), past the guard of all addresses that strangers choose, and without redirects: a
- * client is who answers at its own address.
+ * client is who answers at its own address. Where nobody does, a client that has tokens is who it was.
  */
-export function createDocumentFetch(fetchDocument: FetchDocument) {
+export function createDocumentFetch(fetchDocument: FetchDocument, known: KnownDocuments) {
   return async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
     const url = input instanceof Request ? input.url : String(input);
     const signal = init?.signal ?? undefined;
-    const { body } = await fetchDocument(url, { maxBytes: maxBytes.keys, signal, redirects: false });
+    let body: Buffer | string;
+    try {
+      ({ body } = await fetchDocument(url, { maxBytes: maxBytes.keys, signal, redirects: false }));
+      await known.renew(url, body);
+    } catch (error) {
+      const last = hasAnswered(error) ? null : await known.last(url);
+      if (last === null) throw error;
+      body = last;
+    }
     return new Response(completed(body), {
       headers: { 'content-type': 'application/json', 'cache-control': `max-age=${cacheSeconds}` },
     });
   };
 }
 
+/** Its host has spoken, and shows no such document (any more). */
+function hasAnswered(error: unknown): boolean {
+  const codes = ['media_not_found', 'media_redirect', 'media_too_large'];
+  return error instanceof ProblemError && codes.includes(error.code);
+}
+
+/** A token request that failed because a document of its client could not be read, as oidc-provider words it. */
+export function isUnreadDocument(description: unknown): boolean {
+  return /^client_id metadata document fetch|JSON Web Key Set failed to be refreshed/.test(
+    String(description),
+  );
+}
+
+/** What a client may say of itself and what then counts; everything else is the same for everybody, or never used. */
+const counts = [
+  ...['client_id', 'client_name', 'redirect_uris', 'token_endpoint_auth_signing_alg', 'jwks', 'jwks_uri'],
+  // Refused where they stand.
+  ...['client_secret', 'client_secret_expires_at'],
+];
+
 /**
- * The same bytes, but a document of a client says what kind of application it is, and that it refreshes its tokens
- * where it does not say what it does: a sign-in every hour is nobody's wish.
+ * The same text; but of a document of a client only what counts, which has to be right, and what it left out: that it has
+ * no secret, what kind of application it is, and that it refreshes its tokens (a sign-in every hour is nobody's wish).
  */
-function completed(body: Buffer): Uint8Array<ArrayBuffer> | string {
+function completed(body: Buffer | string): string {
   let document: unknown;
   try {
     document = JSON.parse(body.toString());
   } catch {
-    return Uint8Array.from(body);
+    return body.toString();
   }
   if (typeof document !== 'object' || document === null || !('redirect_uris' in document))
-    return Uint8Array.from(body);
+    return body.toString();
+  const said = new Map(Object.entries(document).filter(([, value]) => value !== null));
+  const uris = said.get('redirect_uris');
+  const grants = said.get('grant_types');
+  const refreshes = !Array.isArray(grants) || grants.includes('refresh_token');
   return JSON.stringify({
-    grant_types: ['authorization_code', 'refresh_token'],
-    ...document,
-    application_type: applicationTypeOf(document.redirect_uris),
+    ...Object.fromEntries([...said].filter(([name]) => counts.includes(name))),
+    ...(Array.isArray(uris) ? { redirect_uris: uris.filter(mayCallBack) } : {}),
+    token_endpoint_auth_method: said.get('token_endpoint_auth_method') ?? 'none',
+    grant_types: ['authorization_code', ...(refreshes ? ['refresh_token'] : [])],
+    response_types: ['code'],
+    application_type: applicationTypeOf(uris),
   });
 }
 
@@ -57,4 +94,13 @@ function completed(body: Buffer): Uint8Array<ArrayBuffer> | string {
 export function applicationTypeOf(redirectUris: unknown): 'native' | 'web' {
   const uris = Array.isArray(redirectUris) ? redirectUris : [];
   return uris.every((uri) => typeof uri === 'string' && /^https:/i.test(uri)) ? 'web' : 'native';
+}
+
+/** Schemes of browsers and systems, and those that any web site may take for itself (HTML, `registerProtocolHandler`). */
+const schemesOfOthers =
+  /^(?:web\+.*|ms-.*|ftp|ws|wss|file|data|javascript|vbscript|blob|about|chrome|view-source|mailto|tel|sms):/i;
+
+/** Whether codes may be sent there: over https, to this device, or to an application by a scheme of its own (RFC 8252, 7.1). */
+export function mayCallBack(uri: unknown): boolean {
+  return !schemesOfOthers.test(String(uri).trim());
 }

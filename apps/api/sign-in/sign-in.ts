@@ -17,6 +17,7 @@ import { type Consent, createConsent } from './consent.ts';
 import { createConsentMemory } from './consent-memory.ts';
 import { answerDirect, startAuth } from './direct-sign-in.ts';
 import { explainFaults } from './explain-faults.ts';
+import { createKnownDocuments } from './known-documents.ts';
 import { createSignInLimits, type SignInLimits } from './limits.ts';
 import { type ClientKinds, serverMetadata } from './metadata.ts';
 import { createOidcStore } from './oidc-store.ts';
@@ -75,9 +76,10 @@ export async function createSignIn(options: SignInOptions): Promise<SignIn> {
   const renderError = createRenderError(log, options.gpt?.clientId);
   const cookieKey = deriveKey(secretKey, 'cookies');
   const limits = createSignInLimits(redis);
+  const knownDocuments = createKnownDocuments(redis);
   const kinds = { documents: options.mcp !== null, registration: options.mcp?.dynamicRegistration ?? false };
   const provider = createAuthorizationServer({
-    ...{ ...options, audiences, store, cookieKey, renderError, limits, kinds },
+    ...{ ...options, audiences, store, cookieKey, renderError, limits, kinds, knownDocuments },
   });
   provider.on('server_error', (_ctx, err) => log.error({ err }, 'The authorization server failed'));
   const browserCookie = createBrowserCookie(publicUrl);
@@ -90,7 +92,7 @@ export async function createSignIn(options: SignInOptions): Promise<SignIn> {
     csrfKey: deriveKey(secretKey, 'forms'),
     xOrigin: new URL((await oauth.authorizationRequest()).url).origin,
   });
-  const endpoints = createTokenEndpoints({ provider, publicUrl, limits, log });
+  const endpoints = createTokenEndpoints({ provider, publicUrl, limits, knownDocuments, log });
   const routes = signInRoutes({ ...options, provider, limits, xSignIn, desk, consent, endpoints, kinds });
   const outside = asSeenFromOutside(provider, publicUrl);
   return {

@@ -51,6 +51,7 @@ export async function startWorld(overrides: Partial<SignInOptions> = {}) {
   const publicUrl = overrides.publicUrl?.replace(/:0$/, `:${new URL(origin).port}`) ?? origin;
   const redirectUri = overrides.redirectUri ?? `${publicUrl}/callback`;
   const sealer = createSealer([{ kid: 'k1', key: randomBytes(32) }]);
+  const accounts = createAccountStore({ redis, sealer });
   const log: LogLine[] = [];
   const noteAs = (level: string) => (fields: Record<string, unknown>, message: string) =>
     void log.push({ level, fields, message });
@@ -61,7 +62,7 @@ export async function startWorld(overrides: Partial<SignInOptions> = {}) {
     redis,
     sealer,
     sessions: createSessions({ redis, publicUrl, secretKey: 'a secret key of forty characters, or more' }),
-    accounts: createAccountStore({ redis, sealer }),
+    accounts,
     x: stack.use(createXApi({ apiUrl: simulator.url })),
     oauth: createXOAuth({
       apiUrl: simulator.url,
@@ -84,6 +85,7 @@ export async function startWorld(overrides: Partial<SignInOptions> = {}) {
     publicUrl,
     origin,
     signIn,
+    accounts,
     redis,
     redisServer,
     simulator,

@@ -33,6 +33,13 @@ describe('client secrets (O07, O20)', () => {
         (await requestToken(world, { form: { ...wrong, client_secret: `guess ${guess}` } })).status,
       );
     expect(statuses.at(-1)).toBe(429);
+    const asked = { form: { grant_type: 'refresh_token', refresh_token: 'x' } };
+    const guess = (count: number) =>
+      requestToken(world, {
+        ...asked,
+        headers: { authorization: `Basic ${btoa(`${gpt.clientId}:g${count}`)}` },
+      });
+    expect((await guess(1)).status).toBe(429);
     expect((await exchangeAsGpt(world, await signInThrough(world, gptRequest(world)))).status).toBe(200);
   });
 });

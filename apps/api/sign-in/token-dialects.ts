@@ -1,9 +1,11 @@
 import type { Context } from 'koa';
-import type { Provider } from 'oidc-provider';
+import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
 import type { Log } from '#libs/log/log.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { BodyError, type Parameters, readParameters } from './body.ts';
+import { isUnreadDocument } from './client-documents.ts';
 import { ownClientId, ownRedirectUri } from './clients.ts';
+import type { KnownDocuments } from './known-documents.ts';
 import type { SignInLimits } from './limits.ts';
 import { askWithBody } from './replay.ts';
 
@@ -18,6 +20,7 @@ interface TokenEndpointsOptions {
   readonly provider: Provider;
   readonly publicUrl: string;
   readonly limits: SignInLimits;
+  readonly knownDocuments: KnownDocuments;
   readonly log: Log;
 }
 
@@ -74,18 +77,32 @@ function hasBasicAuth(ctx: Context): boolean {
   return /^basic /i.test(ctx.get('authorization'));
 }
 
+/** The client of this answer may go on without its document. The tokens are given: nothing may hold them up. */
+async function remember(ctx: Context, knownDocuments: KnownDocuments): Promise<void> {
+  const { client } = (ctx as Partial<KoaContextWithOIDC>).oidc ?? {};
+  if (client?.clientId.startsWith('https:')) await knownDocuments.keep(client.clientId).catch(() => {});
+}
+
+/** Who authenticates with Basic (RFC 6749 section 2.3.1), whatever the secret. */
+function basicClientOf(ctx: Context): string {
+  const [, encoded = ''] = ctx.get('authorization').split(' ');
+  return Buffer.from(encoded, 'base64').toString().split(':')[0] ?? '';
+}
+
 async function answer(
   ctx: Context,
-  { provider, limits, log }: TokenEndpointsOptions,
+  { provider, limits, knownDocuments, log }: TokenEndpointsOptions,
   translate: (sent: Parameters) => Parameters,
 ): Promise<void> {
   try {
     const parameters = translate(await readParameters(ctx));
-    const clientId = parameters.find(([name]) => name === 'client_id')?.[1] ?? ctx.get('authorization');
+    const clientId = parameters.find(([name]) => name === 'client_id')?.[1] ?? basicClientOf(ctx);
     await askWithForm(provider, ctx, parameters);
     explainInvalidGrant(ctx);
     if (ctx.status === 401) await limits.countWrongSecret(ctx, clientId);
-    if (ctx.status >= 500) tellOfTrouble(ctx);
+    // Its sign-in is as good as before: who hears `invalid_client` throws it away.
+    if (ctx.status >= 500 || isUnreadDocument(Object(ctx.body).error_description)) tellOfTrouble(ctx);
+    if (ctx.status === 200 && 'access_token' in Object(ctx.body)) await remember(ctx, knownDocuments);
   } catch (error) {
     if (error instanceof BodyError) refuseBody(ctx, error);
     else if (error instanceof ProblemError && error.kind.status === 503) tellOfTrouble(ctx);
