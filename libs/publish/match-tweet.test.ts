@@ -1,4 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { showText } from '#apps/x-simulator/tweet-text.ts';
 import type { XTweet } from '#libs/x-api/x-api.ts';
 import { type ExpectedTweet, isOurs } from './match-tweet.ts';
 
@@ -70,6 +72,61 @@ describe('a post on X is ours', () => {
     const quoted = { url: 'https://t.co/q', expandedUrl: 'https://x.com/ben/status/77' };
     const quote = tweet({ text: 'Hello https://t.co/q', urls: [quoted], quoteOf: '77' });
     expect(isOurs(quote, expected({ quoteOf: '77' }))).toBe(true);
+  });
+
+  it('although a link to a picture at the end of its text was typed, and not appended', () => {
+    const link = 'https://x.com/ada/status/1/photo/1';
+    const urls = [{ url: 'https://t.co/p', expandedUrl: link }];
+    const text = `From my album: ${link}`;
+    const shown = { text: 'From my album: https://t.co/p', urls };
+    expect(isOurs(tweet(shown), expected({ text }))).toBe(true);
+    expect(isOurs(tweet(shown), expected({ text: 'From my album:' }))).toBe(false);
+    const media = { url: 'https://t.co/m', expandedUrl: 'https://x.com/ada/status/2/photo/1' };
+    const picture = tweet({
+      text: `${shown.text} https://t.co/m`,
+      urls: [...urls, media],
+      mediaKeys: ['3_1'],
+    });
+    expect(isOurs(picture, expected({ text, hasMedia: true }))).toBe(true);
+    const quote = { url: 'https://t.co/q', expandedUrl: 'https://x.com/ben/status/77' };
+    const both = { text: 'Hello https://t.co/q https://t.co/m', urls: [quote, media], mediaKeys: ['3_1'] };
+    expect(isOurs(tweet({ ...both, quoteOf: '77' }), expected({ hasMedia: true, quoteOf: '77' }))).toBe(true);
+  });
+
+  it('whatever its text and the links in it are made of', () => {
+    const parts = [
+      '&amp;',
+      '&',
+      '&lt;',
+      '<',
+      '$&',
+      '$$',
+      "$'",
+      '$`',
+      '%20',
+      '/',
+      '?a=1',
+      '#x',
+      'é',
+      '.',
+      ' ',
+      '\n',
+    ];
+    const link = fc
+      .array(fc.constantFrom(...parts, 'a', 'status/1/photo/1'), { maxLength: 6 })
+      .map((path) => `https://example.com/${path.join('')}`);
+    const word = fc.constantFrom(...parts, 'word', 'example.org', 'https://t.co/abc', '@ada');
+    const texts = fc
+      .array(fc.oneof(link, word), { minLength: 1, maxLength: 8 })
+      .map((words) => words.join(' '));
+    fc.assert(
+      fc.property(texts, (text) => {
+        const { shown, links } = showText(text, []);
+        const urls = links.map(({ shortUrl, expandedUrl }) => ({ url: shortUrl, expandedUrl }));
+        expect(isOurs(tweet({ text: shown, urls }), expected({ text }))).toBe(true);
+        expect(isOurs(tweet({ text: shown, urls }), expected({ text: `${text} more` }))).toBe(false);
+      }),
+    );
   });
 
   it('by the whole text of a long post, not by its cut one', () => {

@@ -43,27 +43,47 @@ function isQuoteByLink({ quoteOf }: XTweet, { quoteOf: asked, text }: ExpectedTw
 const leadingNames = /^(?:@\w{1,15}\s+)+/;
 
 function hasOurText(tweet: XTweet, { text, quoteOf, replyTo }: ExpectedTweet): boolean {
-  const [shown, wanted] = [shownText(tweet, quoteOf), normalize(text ?? '')];
-  if (replyTo === null) return shown === wanted;
-  return shown.replace(leadingNames, '') === wanted.replace(leadingNames, '');
+  const compared = (one: string) =>
+    replyTo === null ? normalize(one) : normalize(one).replace(leadingNames, '');
+  const wanted = compared(text ?? '');
+  return readingsOf(tweet, quoteOf).some((reading) => compared(reading) === wanted);
 }
 
 const numberOf = (mediaKey: string): string => mediaKey.slice(mediaKey.indexOf('_') + 1);
 
-/** The text as it was typed: unescaped, links as they were, without the link that X appends for media or the quote asked for. */
-function shownText(tweet: XTweet, quoteOf: string | null): string {
-  let text = tweet.noteText ?? tweet.text;
-  for (const { url, expandedUrl } of tweet.urls) {
-    const appended = isAppended(expandedUrl, quoteOf);
-    if (appended && text.trimEnd().endsWith(url)) text = text.trimEnd().slice(0, -url.length);
-    else text = text.replaceAll(url, expandedUrl);
+/**
+ * What may have been typed where X shows this: X appends links to media and to the quoted post, but such a link at the
+ * end may also have been typed.
+ */
+function readingsOf(tweet: XTweet, quoteOf: string | null): string[] {
+  const readings: string[] = [];
+  let shown = (tweet.noteText ?? tweet.text).trimEnd();
+  for (;;) {
+    readings.push(...typed(shown, tweet));
+    const last = tweet.urls.find(({ url }) => shown.endsWith(url));
+    if (!last || !mayBeAppended(last.expandedUrl, tweet, quoteOf)) return readings;
+    shown = shown.slice(0, -last.url.length).trimEnd();
   }
-  return normalize(text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&'));
 }
 
-function isAppended(expandedUrl: string, quoteOf: string | null): boolean {
-  if (/\/status\/\d+\/(photo|video)\/\d+$/.test(expandedUrl)) return true;
+function mayBeAppended(expandedUrl: string, { mediaKeys }: XTweet, quoteOf: string | null): boolean {
+  if (mediaKeys.length > 0 && /\/status\/\d+\/(photo|video)\/\d+$/.test(expandedUrl)) return true;
   return quoteOf !== null && expandedUrl.endsWith(`/status/${quoteOf}`);
+}
+
+/**
+ * A text that X shows as it was typed: unescaped, and with the links as they were. X escapes the text around links; what
+ * looks escaped within one was typed so, or escaped as well.
+ */
+function typed(shown: string, { urls }: XTweet): string[] {
+  const links = new Map(urls.map(({ url, expandedUrl }) => [url, expandedUrl]));
+  const withLinks = (read: (link: string) => string) =>
+    unescaped(shown).replace(/https?:\/\/t\.co\/\w+/g, (url) => read(links.get(url) ?? url));
+  return [withLinks((link) => link), withLinks(unescaped)];
+}
+
+function unescaped(text: string): string {
+  return text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
 }
 
 /** Links lose a scheme and a closing slash: X expands `example.com` to `http://example.com`. */
