@@ -26,13 +26,14 @@ export interface ConsentView {
 /** Asks the user, for each client, before X does: X knows only this server and would ask the same for all of them. */
 export function consentPage(view: ConsentView): Page {
   const items = Object.entries(permissions).filter(([scope]) => view.scope.includes(scope));
+  const name = shownName(view.clientName);
   return {
-    title: `Allow ${view.clientName}?`,
+    title: `Allow ${name}?`,
     formTargets: view.formTargets,
-    body: html`<h1>Allow ${view.clientName} to use your X account${view.username && html` @${view.username}`}?</h1>
+    body: html`<h1>Allow ${name} to use your X account${view.username && html` @${view.username}`}?</h1>
 <p>It will be able to:</p>
 <ul>${items.map(([, text]) => html`<li>${text}</li>`)}</ul>
-<dl>${view.clientHost && html`<dt>It says who it is at</dt><dd>${view.clientHost}</dd>`}<dt>You will be sent back to</dt><dd>${hostOf(view.redirectUri)}</dd></dl>
+<dl>${view.clientHost && html`<dt>It says who it is at</dt><dd>${view.clientHost}</dd>`}<dt>You will be sent back to</dt><dd>${placeOf(view.redirectUri)}</dd></dl>
 <p class="soft small">Do you know this address, and did you start this yourself a moment ago? If not, cancel.
 ${view.username ? '' : 'Next, X asks you to sign in and to confirm. Your password stays with X.'}</p>
 <form method="post" action="">
@@ -107,13 +108,27 @@ export function noticePage({ status, title, text, advice, value, link }: NoticeV
     title,
     body: html`<h1>${title}</h1>
 <p>${text}</p>
-${value !== undefined && html`<pre class="code">${value}</pre>`}
+${value !== undefined && html`<pre class="code">${visible(value)}</pre>`}
 ${advice !== undefined && html`<p>${advice}</p>`}
 ${link && html`<div class="actions"><a class="button main" href="${link.href}">${link.text}</a></div>`}`,
   };
 }
 
-function hostOf(uri: string): string {
-  const url = URL.parse(uri);
-  return url?.host || uri;
+/** Clients choose their names themselves: none may hide or turn round what stands beside it. */
+function shownName(name: string): string {
+  const shown = [...visible(name)];
+  return shown.length > mostOfName ? `${shown.slice(0, mostOfName).join('')}…` : shown.join('');
+}
+
+const mostOfName = 60;
+
+/** Without characters that are not seen but change how others are (Unicode: control, format, separators of lines). */
+const visible = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '');
+
+/** Only over https does a host tell who is there; any other address is that of a program on this device. */
+function placeOf(uri: string): string {
+  const { protocol = '', host = '' } = URL.parse(uri) ?? {};
+  if (protocol === 'https:') return host;
+  const program = protocol === 'http:' ? host : `whichever opens ${protocol} addresses`;
+  return `a program on this device (${program})`;
 }

@@ -22,7 +22,10 @@ export function createBrowserCookie(publicUrl: string): BrowserCookie {
   return {
     read,
     require(ctx) {
+      const given: unknown = ctx.state.browser;
+      if (typeof given === 'string') return given;
       const value = read(ctx) ?? randomBytes(32).toString('base64url');
+      ctx.state.browser = value;
       ctx.cookies.set(name, value, {
         httpOnly: true,
         sameSite: 'lax',

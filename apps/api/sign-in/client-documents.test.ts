@@ -106,6 +106,30 @@ describe('a client that is known by its metadata document', () => {
     expect(page).toContain('<dt>It says who it is at</dt><dd>agent.example</dd>');
   });
 
+  it('is shown with where it is called back: by host only where that tells who it is', async () => {
+    const shownFor = async (redirectUri: string) => {
+      const browser = new TestBrowser();
+      const name = redirectUri.replace(/\W/g, '');
+      const clientId = publish(`/${name}.json`, { redirect_uris: [redirectUri] });
+      const begun = await browser.get(authorizationUrl(clientId, redirectUri));
+      const page = await (await browser.get(locationOf(begun))).text();
+      return /sent back to<\/dt><dd>(.*?)<\/dd>/.exec(page)?.[1];
+    };
+    expect(await shownFor('https://agent.example/callback')).toBe('agent.example');
+    expect(await shownFor('http://127.0.0.1/callback')).toBe('a program on this device (127.0.0.1)');
+    expect(await shownFor('evil-app://chatgpt.com/callback')).toBe(
+      'a program on this device (whichever opens evil-app: addresses)',
+    );
+  });
+
+  it('cannot hide anything behind its name', async () => {
+    const browser = new TestBrowser();
+    const clientId = publish('/named.json', { client_name: `An\u202e agent\n\0${'x'.repeat(500)}` });
+    const begun = await browser.get(authorizationUrl(clientId, 'https://agent.example/callback'));
+    const page = await (await browser.get(locationOf(begun))).text();
+    expect(page).toContain(`<h1>Allow An agent${'x'.repeat(52)}… to use`);
+  });
+
   it('signs in as a public client, for /mcp, and gets new refresh tokens', async () => {
     const configuration = await configure(publish('/public.json', {}));
     const tokens = await signInAs(configuration, 'https://agent.example/callback');

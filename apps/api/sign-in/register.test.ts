@@ -93,6 +93,15 @@ describe('a client that registered itself', () => {
     expect(body.error_description).toMatch(description);
   });
 
+  it.each(['web+evil://chatgpt.com/callback', 'ftp://chatgpt.com/x', 'JavaScript:alert(1)', 'mailto:a@b.c'])(
+    'is not called back at %s',
+    async (uri) => {
+      const { status, body } = await register({ redirect_uris: [uri] });
+      expect([status, body.error]).toEqual([400, 'invalid_redirect_uri']);
+      expect(body.error_description).toMatch(/^redirect_uris\[0\]: must lead to https/);
+    },
+  );
+
   it('is told that its JSON is broken', async () => {
     expect(await register(null, '{"redirect_uris":')).toMatchObject({
       status: 400,
@@ -101,6 +110,7 @@ describe('a client that registered itself', () => {
   });
 
   it('is one of a few per hour and address', async () => {
+    for (let count = 0; count < 25; count++) expect((await register({ redirect_uris: [] })).status).toBe(400);
     let last = await register();
     for (let count = 0; count < 25 && last.status === 201; count++) last = await register();
     expect(last.status).toBe(429);

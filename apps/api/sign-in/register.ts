@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { type FieldError, ProblemError } from '#libs/problem/problem.ts';
 import { toFieldErrors } from '../field-errors.ts';
 import { readJsonBody } from '../json-body.ts';
-import { applicationTypeOf } from './client-documents.ts';
+import { applicationTypeOf, mayCallBack } from './client-documents.ts';
 import type { SignInLimits } from './limits.ts';
 import { askWithBody } from './replay.ts';
 
@@ -16,7 +16,8 @@ const Registration = z.object(
         z
           .string('must be an address')
           .max(1000, 'must have at most 1000 characters')
-          .refine((uri) => !hasUserinfo(uri), 'must hold no user name and no password'),
+          .refine((uri) => !hasUserinfo(uri), 'must hold no user name and no password')
+          .refine(mayCallBack, 'must lead to https, to this device, or to a program by a scheme of its own'),
         'must be an array of addresses',
       )
       .min(1, 'at least one is needed')
@@ -52,13 +53,13 @@ export async function register(
   ctx: Context,
   { provider, limits }: { readonly provider: Provider; readonly limits: SignInLimits },
 ): Promise<void> {
-  await limits.countRegistration(ctx);
   ctx.set({ 'Cache-Control': 'no-store', Pragma: 'no-cache' });
   const sent = await readWishes(ctx);
   if (sent instanceof ProblemError)
     return refuse(ctx, 'invalid_client_metadata', lowerFirst(sent.detail.replace(/\.$/, '')));
   const read = Registration.safeParse(sent);
   if (!read.success) return refuseWishes(ctx, toFieldErrors(read.error));
+  await limits.countRegistration(ctx);
   const { redirect_uris, client_name } = read.data;
   const wishes = {
     redirect_uris,
