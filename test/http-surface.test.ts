@@ -92,6 +92,11 @@ describe('an address', () => {
     expect(head).toMatch(/application\/problem\+json/);
   });
 
+  it('has one name of its host', async () => {
+    for (const hosts of ['Host: x\r\nHost: y\r\n', ''])
+      expect((await send(`GET /healthz HTTP/1.1\r\n${hosts}\r\n`)).status).toBe(400);
+  });
+
   it('takes its own methods alone, and no header changes that', async () => {
     for (const method of ['TRACE', 'PUT', 'PATCH', 'PROPFIND']) {
       const { status, body } = await send(`${method} /postTweet HTTP/1.1\r\nHost: x\r\n${bearer()}\r\n\r\n`);

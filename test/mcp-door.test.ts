@@ -298,3 +298,25 @@ describe('a client that comes by itself', () => {
     expect(answer.headers.get('location')).toContain('error=invalid_target');
   });
 });
+
+describe('messages that come together', () => {
+  it('each count', async () => {
+    const { access_token } = await signIn();
+    const batch = Array.from({ length: 100 }, (_, id) => ({ jsonrpc: '2.0', id, method: 'ping' }));
+    const statuses: number[] = [];
+    for (let time = 0; time < 13; time++) {
+      const answer = await fetch(`${origin}/mcp`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${access_token}`,
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+        },
+        body: JSON.stringify(batch),
+      });
+      statuses.push(answer.status);
+      await answer.body?.cancel();
+    }
+    expect(statuses.at(-1)).toBe(429);
+  });
+});

@@ -100,6 +100,10 @@ describe('a post', () => {
     });
     expect(wrong.isError).toBe(true);
     expect(textOf(wrong)).toMatch(/^validation_failed: file\.download_url: /);
+    for (const more of [{}, { file: file('/one.png') }])
+      expect(textOf(await call('post_tweet', { text: 'x', openaiFileIdRefs: ['file-1'], ...more }))).toMatch(
+        /^bad_request: openaiFileIdRefs: There is no such field/,
+      );
     const missing = await call('post_tweet', { text: 'x', file: 'file-123' });
     expect(textOf(missing)).toMatch(/^bad_request: file: .*Attach/);
   });

@@ -91,8 +91,9 @@ function tellMethods(ctx: RouterContext): void {
 /** Paths that two programs could read differently are nobody's: routing and signing-in see only plain ones. */
 function refusePathTricks(ctx: Context, next: () => Promise<unknown>): Promise<unknown> {
   // RFC 9112 section 3.2.
-  if (ctx.req.headers.host === undefined && ctx.req.httpVersion !== '1.0')
-    throw new ProblemError('bad_request', 'The request has no Host header.');
+  const hosts = ctx.req.headersDistinct.host?.length ?? 0;
+  if (hosts > 1 || (hosts === 0 && ctx.req.httpVersion !== '1.0'))
+    throw new ProblemError('bad_request', 'The request has no Host header, or several.');
   if (/^\/\/|%2f|%5c|%00|;|\\|\/\.\.?(\/|$)/i.test(ctx.path))
     throw new ProblemError('not_found', 'There is nothing at this address.');
   if (!isDecodable(ctx.path) || !isDecodable(ctx.querystring))

@@ -48,7 +48,11 @@ function readBytes(request: Body): Promise<Buffer> {
     clearTimeout(slow);
     reject(new ProblemError('bad_request', 'The body broke off.', { cause }));
   };
-  const slow = setTimeout(() => request.destroy(), mostMs);
+  const slow = setTimeout(() => {
+    request.off('data', take).resume();
+    const detail = `The body did not arrive within ${mostMs / 1000} seconds.`;
+    reject(new ProblemError('bad_request', detail, { headers: { Connection: 'close' } }));
+  }, mostMs);
   request
     .on('data', take)
     .once('end', () => {

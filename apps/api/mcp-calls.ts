@@ -2,6 +2,7 @@ import type { CallToolResult } from '@modelcontextprotocol/server';
 import type { Job } from '#libs/jobs/job.ts';
 import { type FieldError, ProblemError } from '#libs/problem/problem.ts';
 import type { AccountAnswers } from './account.ts';
+import { noSuchField } from './field-errors.ts';
 import type { JobAnswers, ViewOptions } from './jobs.ts';
 import { answer, answerJob, describeJobs } from './mcp-answers.ts';
 import { fileFields, type ToolName, toolArguments, usualWaitSeconds } from './mcp-arguments.ts';
@@ -97,6 +98,10 @@ const heldFor = ({ gone, onChange }: ToolCall) => ({
 
 /** Arguments as a body of `POST /postTweet`: ChatGPT's files have other names there. */
 function toBody(given: ToolCall['given']): Record<string, unknown> {
+  if ('openaiFileIdRefs' in given) {
+    const [field, message] = ['openaiFileIdRefs', `${noSuchField} Files go in ${fileFields.join(', ')}.`];
+    throw new ProblemError('bad_request', `${field}: ${message}`, { errors: [{ field, message }] });
+  }
   const body = Object.fromEntries(Object.entries(given).filter(([name]) => !isFileField(name)));
   const files = givenFiles(given).map((name) => toFileRef(given[name]));
   return files.length === 0 ? body : { ...body, openaiFileIdRefs: files };

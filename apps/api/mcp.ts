@@ -59,6 +59,8 @@ export function mcpRoutes(deps: McpDeps): Router {
       );
       const body = ctx.method === 'POST' ? await readMessage(ctx) : undefined;
       if (ctx.method === 'POST' && body === undefined) return;
+      // Clients of 2025-03-26 may send several messages at once: each counts.
+      for (const _ of [body].flat().slice(1)) await deps.throttle.countCaller(caller);
       requireScope(body, caller, publicUrl);
       ctx.set('Cache-Control', 'no-store');
       ctx.respond = false;

@@ -4,8 +4,10 @@ import { refusesPassword } from '#libs/redis/connect.ts';
 import { checkDurability } from '#libs/redis/durability.ts';
 import { readEpoch } from '#libs/redis/epoch.ts';
 
-/** How long an answer about Redis' settings is believed; whether it is reachable, each write shows by itself. */
-const believedMs = 5000;
+/** Redis' settings are looked at so often, so that no post has to wait for that; whether it is reachable, each write shows. */
+const lookEveryMs = 1000;
+/** How long the last look is believed. */
+const believedMs = 1500;
 
 export type Readiness = ReturnType<typeof createReadiness>;
 
@@ -26,6 +28,8 @@ export function createReadiness({
   redis.on('error', (error) => {
     lastError = error;
   });
+  const looking = setInterval(() => void problems(), lookEveryMs).unref();
+  stopping.addEventListener('abort', () => clearInterval(looking), { once: true });
 
   async function ask(): Promise<readonly string[]> {
     try {

@@ -51,7 +51,9 @@ export type UserWord = z.output<typeof ResolveBody>;
 export const readWaitSeconds = (query: ParsedUrlQuery): number => parse(WaitQuery, query).wait_seconds;
 
 /** @throws {ProblemError} bad_request */
-export const readListQuery = (query: ParsedUrlQuery) => parse(ListQuery, query);
+export const readListQuery = (query: ParsedUrlQuery) =>
+  // A field that a form leaves empty is left out.
+  parse(ListQuery, Object.fromEntries(Object.entries(query).filter(([, value]) => value !== '')));
 
 /** @throws {ProblemError} bad_request, validation_failed */
 export const readResolve = (body: unknown): UserWord => parse(ResolveBody, body);

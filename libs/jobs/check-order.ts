@@ -4,7 +4,11 @@ import { xLimits } from '#libs/x-api/limits.ts';
 import { weightedLength } from '#libs/x-api/weighted-length.ts';
 import type { Order, PostOrder } from './order.ts';
 
-const year = 366 * 24 * 60 * 60 * 1000;
+/** The same date and time a year later, epoch ms. */
+const yearAfter = (now: number): number => {
+  const then = new Date(now);
+  return then.setUTCFullYear(then.getUTCFullYear() + 1);
+};
 /** Characters (code points) of the longest text that is looked at: `maxLength` in openapi.yaml. */
 export const longestText = xLimits.text.maxWeightedLengthPremium;
 const snowflake = /^\d{1,19}$/;
@@ -113,8 +117,12 @@ function checkPoll({ poll }: Order): FieldError[] {
 function checkReferences(order: Order): FieldError[] {
   const errors: FieldError[] = [];
   const check = (field: string, id: string | null) => {
+    const what = field === 'community_id' ? 'community' : 'post';
     if (id !== null && !snowflake.test(id))
-      errors.push({ field, message: 'Must be the numeric id of a post (the digits at the end of its URL).' });
+      errors.push({
+        field,
+        message: `Must be the numeric id of a ${what} (the digits at the end of its URL).`,
+      });
   };
   check('reply_to_tweet_id', order.replyTo);
   check('quote_tweet_id', order.quoteOf);
@@ -127,7 +135,7 @@ function checkReferences(order: Order): FieldError[] {
 
 function checkTimes({ publishAt, expiresAt }: Order, now: number): FieldError[] {
   const errors: FieldError[] = [];
-  if (publishAt !== null && publishAt > now + year)
+  if (publishAt !== null && publishAt > yearAfter(now))
     errors.push({ field: 'publish_at', message: 'A post can be scheduled at most one year ahead.' });
   if (publishAt !== null && publishAt < now - 60_000)
     errors.push({ field: 'publish_at', message: 'This time has passed. Leave publish_at out to post now.' });

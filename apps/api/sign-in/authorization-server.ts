@@ -16,7 +16,7 @@ import type { SignInLimits } from './limits.ts';
 import { type ClientKinds, clientSigningAlgorithms } from './metadata.ts';
 import type { OidcStore } from './oidc-store.ts';
 import { reach } from './reach.ts';
-import { xScopes } from './scope.ts';
+import { plainResource, xScopes } from './scope.ts';
 
 /** What an access token is good for (RFC 8707): an absolute URI each. */
 export interface Audiences {
@@ -175,9 +175,9 @@ function features({
   };
 }
 
-/** The audience that a resource indicator names; a slash at its end does not matter. */
+/** The audience that a resource indicator names. */
 function audienceOf(resource: string, audiences: Audiences): string | null {
-  const plain = resource.replace(/\/$/, '');
+  const plain = plainResource(resource);
   return Object.values(audiences).find((audience) => audience === plain) ?? null;
 }
 

@@ -108,6 +108,9 @@ describe('resources (RFC 8707)', () => {
     const foreign = gptRequest(world, { resource: 'https://other.example/api' });
     const back = new URL(locationOf(await new TestBrowser().get(foreign)));
     expect(back.searchParams.get('error')).toBe('invalid_target');
+    const slash = { resource: `${world.publicUrl}/mcp/` };
+    const asked = await signInThrough(world, gptRequest(world, slash));
+    expect((await exchangeAsGpt(world, asked, { resource: `${world.publicUrl}/mcp` })).status).toBe(200);
     for (const resource of [`${world.publicUrl}/mcp`, 'https://other.example/api']) {
       const rest = await signInThrough(world, gptRequest(world, { resource: `${world.publicUrl}/` }));
       expect((await exchangeAsGpt(world, rest, { resource })).body.error).toBe('invalid_target');

@@ -6,7 +6,7 @@ import { sendPage, wantsPage } from '../pages/page.ts';
 import { type NoticeView, noticePage } from '../pages/sign-in-pages.ts';
 import { ownClientId } from './clients.ts';
 import { askProvider } from './outside.ts';
-import { planScope } from './scope.ts';
+import { plainResource, planScope } from './scope.ts';
 
 const sessionCookie = /^post-to-x-session(\.sig)?=/;
 
@@ -46,14 +46,18 @@ const openIdParameters = new Set([
 
 /** What is refused on a page of ours before oidc-provider would answer it with a redirect, and the default scope. */
 function checkRequest(ctx: Context): void {
-  const { response_type, response_mode, client_id, scope } = ctx.query;
+  const { response_type, response_mode, client_id, scope, resource } = ctx.query;
   if (response_type !== 'code') throw new AuthorizeRefusal('unsupported_response_type');
   if (response_mode !== undefined && response_mode !== 'query')
     throw new AuthorizeRefusal('unsupported_response_mode');
   if (client_id === ownClientId) throw new AuthorizeRefusal('invalid_client');
   const kept = Object.entries(ctx.query).filter(([name]) => !openIdParameters.has(name));
   const planned = Array.isArray(scope) ? [] : planScope(scope);
-  ctx.query = { ...Object.fromEntries(kept), ...(planned.length > 0 && { scope: planned.join(' ') }) };
+  ctx.query = {
+    ...Object.fromEntries(kept),
+    ...(planned.length > 0 && { scope: planned.join(' ') }),
+    ...(typeof resource === 'string' && { resource: plainResource(resource) }),
+  };
 }
 
 /** A request that must not even be answered with a redirect. */

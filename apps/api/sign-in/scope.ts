@@ -22,6 +22,9 @@ export function planScope(requested: string | undefined): readonly string[] {
   return xScopes.filter((scope) => known.has(scope));
 }
 
+/** A resource indicator (RFC 8707) as it is known here: a slash at its end does not matter. */
+export const plainResource = (resource: string): string => resource.replace(/\/$/, '');
+
 /** What is left of `planned` after the user's decision at X. X names nothing when it granted all (RFC 6749 section 5.1). */
 export function grantedScope(planned: readonly string[], grantedByX: readonly string[]): readonly string[] {
   return grantedByX.length === 0 ? planned : planned.filter((scope) => grantedByX.includes(scope));

@@ -8,6 +8,7 @@ import { ownClientId, ownRedirectUri } from './clients.ts';
 import type { KnownDocuments } from './known-documents.ts';
 import type { SignInLimits } from './limits.ts';
 import { askWithBody } from './replay.ts';
+import { plainResource } from './scope.ts';
 
 export interface TokenEndpoints {
   /** `POST /oauth/token` and `POST /oauth/revoke`: forms by the standards, and JSON with the same names. */
@@ -65,7 +66,10 @@ function withDefaults(
   if (!isNamed) add('client_id', ownClientId);
   const isOwnClient = !isNamed && (sentValue('client_id') ?? ownClientId) === ownClientId;
   if (isOwnClient && kind === 'authorization_code') add('redirect_uri', ownRedirectUri(publicUrl));
-  return [...sent, ...added];
+  const plain = sent.map(
+    ([name, value]) => [name, name === 'resource' ? plainResource(value) : value] as const,
+  );
+  return [...plain, ...added];
 }
 
 function inferredGrant(sentValue: (name: string) => string | undefined): string | undefined {
