@@ -80,6 +80,20 @@ describe('POST /media', () => {
       status: 400,
       body: { errors: [{ field: 'media', message: 'The file is empty.' }] },
     });
+    const form = new FormData();
+    form.set('media', new Blob(['x']));
+    const { body, headers } = new Response(form);
+    const compressed = await fetch(`${system.url}/media`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${session.accessToken}`,
+        'content-type': headers.get('content-type') ?? '',
+        'content-encoding': 'gzip',
+      },
+      body,
+      duplex: 'half',
+    });
+    expect(compressed.status).toBe(415);
   });
 
   it('takes a file without a type, as Python’s requests sends it', async () => {

@@ -36,6 +36,8 @@ export function createMediaUploads({
         'unsupported_media_type',
         'Send the file as multipart/form-data, in the field media.',
       );
+    if (!['', 'identity'].includes(ctx.get('content-encoding').toLowerCase()))
+      throw new ProblemError('unsupported_media_type', 'Send the form without compression.');
     // Boundaries and headers of a form are small.
     const announced = Number(ctx.get('content-length') || 0);
     if (announced > xLimits.video.maxBytes + 100_000) throw tooLarge();

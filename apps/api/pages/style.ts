@@ -30,6 +30,7 @@ pre.code, input.code, .copy input { display: block; width: 100%; margin: 0; padd
 pre.code { margin-bottom: 1rem }
 .soft { color: var(--soft) } .small { font-size: .875rem } .good { color: var(--good) } .bad { color: var(--bad) }
 .note { margin: 0 0 1rem; padding: .75rem 1rem; border: 1px solid var(--line); border-left: .25rem solid var(--accent); border-radius: .5rem }
+.actions + .note, form + .note { margin-top: 1.5rem }
 .note.bad { border-left-color: var(--bad); color: inherit }
 .actions { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.5rem 0 0 }
 button, .button { flex: 1 1 auto; min-width: 9rem; min-height: 2.75rem; padding: .625rem 1.25rem; font: inherit; font-weight: 600;

@@ -1,4 +1,6 @@
 import type { Context } from 'koa';
+import { ProblemError } from '#libs/problem/problem.ts';
+import { parseStrictJson } from '../json-body.ts';
 
 /** A body that cannot be read as parameters: the description says why, in RFC 6749's narrow character set. */
 export class BodyError extends Error {
@@ -24,7 +26,7 @@ export async function readParameters(ctx: Context): Promise<Parameters> {
   const text = await readText(ctx);
   if (text === '') return [];
   if (ctx.is('json', '+json')) return parseJson(text);
-  if (ctx.is('urlencoded')) return [...new URLSearchParams(text)];
+  if (ctx.is('urlencoded')) return parseForm(text);
   throw new BodyError('send application/x-www-form-urlencoded or application/json', 415);
 }
 
@@ -44,12 +46,25 @@ async function readText(ctx: Context): Promise<string> {
   }
 }
 
+function parseForm(text: string): Parameters {
+  if (/%(?![\da-f]{2})/i.test(text))
+    throw new BodyError('the body has a % that is not followed by what it stands for');
+  return [...new URLSearchParams(text)];
+}
+
+/** A sentence as an `error_description` (RFC 6749 section 5.2). */
+function inNarrowCharacters(sentence: string): string {
+  const narrow = sentence.replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, '?').replace(/\.$/, '');
+  return narrow.charAt(0).toLowerCase() + narrow.slice(1);
+}
+
 function parseJson(text: string): Parameters {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(text);
-  } catch {
-    throw new BodyError('the body is not valid JSON');
+    parsed = parseStrictJson(text);
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error;
+    throw new BodyError(inNarrowCharacters(error.detail));
   }
   if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed))
     throw new BodyError('the body is not a JSON object');

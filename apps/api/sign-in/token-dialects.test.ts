@@ -82,6 +82,18 @@ describe('errors (O25)', () => {
     }
   });
 
+  it.each([
+    ['{"code":"bad","code":"good"}', 'application/json', 'the name code stands twice in one object'],
+    ['code=x&state=%zz', 'application/x-www-form-urlencoded', /^the body has a %/],
+  ])('what two programs could read differently is named: %s', async (text, type, description) => {
+    const answer = await send(text, type);
+    expect(answer.status).toBe(400);
+    expect(await answer.json()).toMatchObject({
+      error: 'invalid_request',
+      error_description: expect.stringMatching(description),
+    });
+  });
+
   it('other content types, compressed and oversized bodies are refused', async () => {
     expect((await send('code=x', 'text/plain')).status).toBe(415);
     expect((await send('x', 'application/json', '/oauth/token', { 'content-encoding': 'gzip' })).status).toBe(
