@@ -100,6 +100,7 @@ function tokenRules({ store, accounts }: AuthorizationServerOptions): Configurat
     rotateRefreshToken: (ctx) => rotateOrExtend(ctx, store),
     expiresWithSession: async () => false,
     revokeGrantPolicy: () => true,
+    loadExistingGrant: grantOfConsent,
     findAccount: async (_ctx, accountId) =>
       (await reach(() => accounts.find(accountId)))
         ? { accountId, claims: async () => ({ sub: accountId }) }
@@ -179,6 +180,15 @@ function features({
 function audienceOf(resource: string, audiences: Audiences): string | null {
   const plain = plainResource(resource);
   return Object.values(audiences).find((audience) => audience === plain) ?? null;
+}
+
+/** What the user has just allowed, and nothing from before: there is no session. */
+async function grantOfConsent({ oidc }: KoaContextWithOIDC) {
+  const grantId = oidc.result?.consent?.grantId;
+  if (grantId === undefined) return undefined;
+  const grant = await oidc.provider.Grant.find(grantId);
+  if (!grant) throw new errors.AccessDenied('the account was disconnected meanwhile');
+  return grant;
 }
 
 /**

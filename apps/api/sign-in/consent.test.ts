@@ -106,6 +106,15 @@ describe('what happens at X (O11, O12)', () => {
     expect(back.origin).toBe('https://chat.openai.com');
   });
 
+  it('an account that is disconnected before the way back reaches the client as access_denied', async () => {
+    const browser = new TestBrowser();
+    const resume = locationOf(await browser.get(await decideAtX(await approve(browser))));
+    await world.signIn.revokeAccount(ada.id);
+    const back = new URL(locationOf(await browser.get(resume)));
+    expect(back.searchParams.get('error')).toBe('access_denied');
+    expect(back.searchParams.get('state')).toBe('opaque-state');
+  });
+
   it.each([
     ['X is down', 'POST /2/oauth2/token', 502, 'X does not answer'],
     ['X does not say who it is', 'GET /2/users/me', 502, 'X does not answer'],
