@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { ask, onePicture, type Rig, settled, startRig, until } from './faults/rig.ts';
-import { startSystem, type TestProcess } from './system.ts';
+import { type Session, startSystem, type TestProcess } from './system.ts';
 
 /** Pictures that the media host gives out only when told to: who is being fetched, and who comes next. */
 async function heldPictures(rig: Pick<Rig, 'mediaHost'>, count: number) {
@@ -28,10 +28,35 @@ async function heldPictures(rig: Pick<Rig, 'mediaHost'>, count: number) {
     give(name: string) {
       for (const { response } of held.filter((one) => one.name === name)) response.end(picture);
     },
+    /** From now on whoever asks gets what it asks for. */
+    giveAll() {
+      for (const name of names) {
+        rig.mediaHost.pages.delete(name);
+        rig.mediaHost.files.set(name, picture);
+        this.give(name);
+      }
+    },
     async [Symbol.asyncDispose]() {
       for (const { response } of held) response.destroy();
     },
   };
+}
+
+/** A file of a conversation, as ChatGPT hands it over. */
+const conversationFile = (link: string) => ({
+  id: link,
+  name: 'a.png',
+  mime_type: 'image/png',
+  download_link: link,
+});
+
+/** Sends a picture of the caller's own and answers its id: nobody has to fetch it. */
+async function upload({ url }: Pick<Rig, 'url'>, { accessToken }: Session): Promise<string> {
+  const body = new FormData();
+  body.append('media', new Blob([Uint8Array.from(await onePicture('#aa0000'))]), 'a.png');
+  const headers = { authorization: `Bearer ${accessToken}` };
+  const answer = await fetch(`${url}/media`, { method: 'POST', headers, body });
+  return ((await answer.json()) as { media_id: string }).media_id;
 }
 
 describe.concurrent('an account with many posts with media', () => {
@@ -94,12 +119,7 @@ describe.concurrent('an account with many posts with media', () => {
       asked.push(await ask(session, { media_url: rig.mediaHost.url(name) }));
     await pictures.asked(2);
     const [, , link = ''] = pictures.names;
-    const file = {
-      id: 'file-1',
-      name: 'a.png',
-      mime_type: 'image/png',
-      download_link: rig.mediaHost.url(link),
-    };
+    const file = conversationFile(rig.mediaHost.url(link));
     const conversation = await ask(session, { openaiFileIdRefs: [file] });
     asked.push(conversation);
     expect((await pictures.asked(3))[2]).toBe(link);
@@ -110,5 +130,20 @@ describe.concurrent('an account with many posts with media', () => {
     for (const name of pictures.names.slice(0, 2)) pictures.give(name);
     for (const one of asked) expect(await settled(rig, one)).toMatchObject({ status: 'published' });
     expect(rig.mediaHost.requests.filter((path) => path === link)).toHaveLength(1);
+  });
+
+  it('and slow files of conversations leaves half of a worker to others, whose pictures come through', async () => {
+    await using rig = await startRig({ workers: 1 });
+    const [busy, other] = [await rig.account(), await rig.account()];
+    await using pictures = await heldPictures(rig, 8);
+    const mediaId = await upload(rig, other);
+    const files = pictures.names.map((name) => conversationFile(rig.mediaHost.url(name)));
+    const asked = await Promise.all(files.map((file) => ask(busy, { openaiFileIdRefs: [file] })));
+    await pictures.asked(4);
+    const free = await ask(other, { media_ids: [mediaId] });
+    expect(await settled(rig, free)).toMatchObject({ status: 'published' });
+    expect(pictures.held).toHaveLength(4);
+    pictures.giveAll();
+    for (const one of asked) expect(await settled(rig, one)).toMatchObject({ status: 'published' });
   });
 });

@@ -17,6 +17,15 @@ const item = (jobId: string, index = 0, given: Partial<PlaceRequest> = {}): Plac
   sequence: 1_700_000_000_000_000 + jobId.charCodeAt(0),
   ...given,
 });
+/** What each gets that wants to fetch a file whose link ends soon. */
+const fetches = async (...items: PlaceRequest[]) => {
+  const given: (string | null)[] = [];
+  for (const one of items) {
+    const answer = await places().take(one, 'fetch');
+    given.push(answer.taken ? answer.purpose : null);
+  }
+  return given;
+};
 const takes = async (...items: PlaceRequest[]) => {
   const taken: boolean[] = [];
   for (const one of items) taken.push((await places().take(one)).taken);
@@ -84,5 +93,61 @@ describe('the media of an account', () => {
     expect(await places().leave(item('a'))).toEqual([{ jobId: 'c', index: 0 }]);
     expect(await places().leave(item('a'))).toEqual([{ jobId: 'c', index: 0 }]);
     expect(await takes(item('c'), item('d'))).toEqual([true, false]);
+  });
+});
+
+describe('files of an account whose links end soon', () => {
+  it('are fetched although two posts are in work, but not beyond four items', async () => {
+    await takes(item('a'), item('b'));
+    expect(await fetches(item('c'), item('d', 0), item('d', 1))).toEqual(['fetch', 'fetch', null]);
+    expect(await fetches(item('a', 1))).toEqual([null]);
+    expect(await fetches(item('d', 1, { accountId: '8' }))).toEqual(['work']);
+  });
+
+  it('are worked on at once where there is room for that, and nobody waits for it', async () => {
+    expect(await fetches(item('b', 0), item('b', 1), item('a'))).toEqual(['work', 'work', 'work']);
+    await takes(item('c'));
+    await places().leave(item('a'));
+    expect(await fetches(item('d'))).toEqual(['fetch']);
+  });
+
+  it('are fetched one by one where all items in work are others', async () => {
+    await takes(item('a', 0), item('a', 1), item('a', 2), item('a', 3));
+    expect(await fetches(item('c'), item('b'))).toEqual(['fetch', null]);
+    expect(await places().leave(item('c'))).toEqual([{ jobId: 'b', index: 0 }]);
+  });
+
+  it('go before all others, in the order of acceptance', async () => {
+    await takes(item('a', 0), item('a', 1), item('a', 2), item('a', 3), item('b'));
+    await fetches(item('a', 4), item('d'), item('c'));
+    expect(await places().leave(item('a', 0))).toEqual([]);
+    expect(await places().leave(item('a', 1))).toEqual([{ jobId: 'c', index: 0 }]);
+    expect(await fetches(item('c'))).toEqual(['fetch']);
+    await places().leave(item('a', 2));
+    expect(await places().leave(item('a', 3))).toEqual([
+      { jobId: 'd', index: 0 },
+      { jobId: 'b', index: 0 },
+    ]);
+  });
+
+  it('wait for the turn of their post once they are here, and keep nobody out meanwhile', async () => {
+    await takes(item('a'), item('b'));
+    await fetches(item('c'), item('d'));
+    expect(await takes(item('d'), item('c'))).toEqual([false, false]);
+    expect(await places().leave(item('d'))).toEqual([]);
+    expect(await places().leave(item('c'))).toEqual([]);
+    expect(await places().leave(item('a'))).toEqual([{ jobId: 'c', index: 0 }]);
+    expect(await takes(item('d'), item('c'))).toEqual([false, true]);
+  });
+
+  it('keep their place to fetch while it is renewed, and give it to another run that takes them over', async () => {
+    await takes(item('a'), item('b'));
+    await fetches(item('c'));
+    await places().renew(item('c'), 'fetch');
+    expect(await fetches(item('c', 0, { owner: 'run 2' }))).toEqual(['fetch']);
+    await places().leave(item('c'));
+    expect(await redis.hkeys('places:7')).toContain('c:0');
+    await places().leave(item('a'));
+    expect(await takes(item('c', 0, { owner: 'run 2' }), item('d'))).toEqual([true, false]);
   });
 });

@@ -8,6 +8,13 @@ const mostJobs = 2;
 /** Media items of one account in work at a time: those of one post side by side, and half of a worker for others. */
 const mostItems = 4;
 
+/**
+ * What a place is for: all the work on an item, or only to fetch its bytes. Who wants to fetch, because the link ends
+ * soon, goes before all others, is not held up by posts in work, and finds a place in any case while no other file of
+ * the account is being fetched.
+ */
+export type Purpose = 'work' | 'fetch';
+
 /** A media item that wants to be worked on, by one run of a worker. */
 export interface PlaceRequest {
   readonly accountId: string;
@@ -20,12 +27,18 @@ export interface PlaceRequest {
 
 /** Places for media in work, per account and for all workers together. */
 export interface AccountPlaces {
-  /** Takes a place, or the one that the item has already; else says in how many ms to ask again if nobody calls. */
+  /**
+   * Takes a place, or the one that the item has already; else says in how many ms to ask again if nobody calls. Who
+   * wants to fetch may get a place to work. Who has one to fetch and gets none to work keeps it until it leaves.
+   */
   take(
     request: PlaceRequest,
-  ): Promise<{ readonly taken: true } | { readonly taken: false; askAfterMs: number }>;
+    purpose?: Purpose,
+  ): Promise<
+    { readonly taken: true; readonly purpose: Purpose } | { readonly taken: false; askAfterMs: number }
+  >;
   /** Keeps the place for another lease. */
-  renew(request: PlaceRequest): Promise<void>;
+  renew(request: PlaceRequest, purpose?: Purpose): Promise<void>;
   /** Gives the place back; resolves to the items that wait and may come in now. */
   leave(request: PlaceRequest): Promise<readonly { readonly jobId: string; readonly index: number }[]>;
   /** How long a place is held without being renewed. */
@@ -37,7 +50,7 @@ export function createAccountPlaces({ redis, leaseMs }: { redis: Redis; leaseMs:
   const lua = readFileSync(join(import.meta.dirname, 'scripts', 'place.lua'), 'utf8');
   // At maxmemory too: what is in work has to come to its end.
   const script = prepareScript(redis, `#!lua flags=allow-oom\n${lua}`);
-  const ask = (mode: 'take' | 'renew' | 'leave', request: PlaceRequest) =>
+  const ask = (mode: 'take' | 'renew' | 'leave', request: PlaceRequest, purpose: Purpose = 'work') =>
     script(
       [`places:${request.accountId}`, `places:${request.accountId}:waiting`],
       [
@@ -48,16 +61,19 @@ export function createAccountPlaces({ redis, leaseMs }: { redis: Redis; leaseMs:
         mostJobs,
         mostItems,
         request.sequence,
+        purpose,
       ],
     );
   return {
     leaseMs,
-    async take(request) {
-      const [taken, askAfterMs] = (await ask('take', request)) as [number, number];
-      return taken === 1 ? { taken: true } : { taken: false, askAfterMs };
+    async take(request, purpose) {
+      const [taken, askAfterMs] = (await ask('take', request, purpose)) as [number, number];
+      return taken === 0
+        ? { taken: false, askAfterMs }
+        : { taken: true, purpose: taken === 1 ? 'work' : 'fetch' };
     },
-    async renew(request) {
-      await ask('renew', request);
+    async renew(request, purpose) {
+      await ask('renew', request, purpose);
     },
     async leave(request) {
       const items = (await ask('leave', request)) as string[];

@@ -63,7 +63,7 @@ it.skipIf(!hasFfmpeg)(
       },
       tracing: noTracing,
     };
-    const place = { tryTake: async () => true, take: async () => {}, [Symbol.asyncDispose]: async () => {} };
+    const place = { take: async () => 'work' as const, [Symbol.asyncDispose]: async () => {} };
     const run: ItemRun = {
       ...{ jobId: 'job', index: 0, owner: 'run', accountId: '7', altText: null, place, item: newItem },
       ...{ signal: new AbortController().signal, mayAct: () => true },

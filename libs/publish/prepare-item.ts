@@ -29,7 +29,7 @@ export async function prepareItem(
   { source, early }: PrepareRequest,
 ): Promise<Pick<MediaItem, 'prepared' | 'fetched' | 'note' | 'fetchedBytes' | 'upload'>> {
   const folder = await deps.mediaStore.folder(run.jobId);
-  const fetchedFile = join(folder, `${run.index}.fetched`);
+  const fetchedFile = fetchedFileOf(folder, run);
   const upload = early && source.kind !== 'upload' ? createEarlyUpload(deps, run, fetchedFile) : null;
   try {
     using room = await deps.mediaStore.admit(0);
@@ -40,7 +40,7 @@ export async function prepareItem(
     const here = { fetchedBytes: fetched.bytes, fetched: true, note };
     // What an earlier run fetched is no step passed by this one: a file that ends its worker is not tried for ever.
     await run.save({ stage: 'preparing', progress: 0, ...here }, { passed: !fetched.isCopy, goesOn: true });
-    await run.place.take();
+    await run.place.take('work');
     const progress = createProgress((percent) => run.save({ progress: percent }));
     const made = await mediaStep(deps, 'prepare', () =>
       prepareMedia(fetchedFile, {
@@ -69,6 +69,19 @@ export async function prepareItem(
   }
 }
 
+/** How many bytes of an item lie here as an earlier run fetched them; null when they have to be fetched. */
+export async function fetchedBytesHere(
+  { mediaStore }: Pick<PublishDeps, 'mediaStore'>,
+  run: Pick<ItemRun, 'jobId' | 'index' | 'item'>,
+): Promise<number | null> {
+  if (run.item.fetched !== true) return null;
+  const file = fetchedFileOf(await mediaStore.folder(run.jobId), run);
+  const copy = await stat(file).catch(() => null);
+  return copy && copy.size === run.item.fetchedBytes ? copy.size : null;
+}
+
+const fetchedFileOf = (folder: string, { index }: Pick<ItemRun, 'index'>) => join(folder, `${index}.fetched`);
+
 interface Target {
   readonly file: string;
   readonly room: Room;
@@ -81,9 +94,8 @@ async function fetchItem(
   source: MediaSource,
   { file, room, upload }: Target,
 ): Promise<{ bytes: number; sha256?: string; isCleaned: boolean; isCopy?: boolean }> {
-  const copy = run.item.fetched === true ? await stat(file).catch(() => null) : null;
-  if (copy && copy.size === run.item.fetchedBytes)
-    return { bytes: copy.size, isCleaned: run.item.note !== null, isCopy: true };
+  const copiedBytes = await fetchedBytesHere(deps, run);
+  if (copiedBytes !== null) return { bytes: copiedBytes, isCleaned: run.item.note !== null, isCopy: true };
   if (source.kind === 'upload')
     return { ...(await deps.uploads.copyTo(source.mediaId, run.accountId, file)), isCleaned: false };
   let isCleaned = false;

@@ -6,7 +6,7 @@ import { type MediaSource, mediaOf } from '#libs/jobs/order.ts';
 import { mustLookFirst } from './intent.ts';
 import { checkMediaMix } from './media-mix.ts';
 import { createMediaPlace, type MediaPlace, NoPlaceError } from './media-place.ts';
-import { prepareItem } from './prepare-item.ts';
+import { fetchedBytesHere, prepareItem } from './prepare-item.ts';
 import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
 import { maxStarts } from './run-tweet.ts';
 import { settleItem } from './settle-item.ts';
@@ -104,14 +104,14 @@ async function carryOn(deps: PublishDeps, job: Job, run: ItemRun, source: MediaS
   const { prepared } = run.item;
   // The bytes may lie on another machine's disk, or be gone with it.
   if (!prepared || (run.item.upload?.finalized !== true && !existsSync(prepared.file))) {
-    // The link of a conversation's file ends in minutes: it is fetched before anything can make it wait.
-    const placed = await run.place.tryTake();
-    if (!placed && source.kind !== 'file') await run.place.take();
+    // The link of a conversation's file ends in minutes: it is fetched before the post's turn has come.
+    const isUrgent = source.kind === 'file' && (await fetchedBytesHere(deps, run)) === null;
+    const purpose = await run.place.take(isUrgent ? 'fetch' : 'work');
     await run.save(
       { stage: 'fetching', progress: 0, prepared: null, upload: null, notBefore: null, waitReason: null },
       { step: 'new' },
     );
-    const early = placed && job.media.length === 1 && uploadTime(job) <= now;
+    const early = purpose === 'work' && job.media.length === 1 && uploadTime(job) <= now;
     const done = await prepareItem(deps, run, { source, early });
     const saved = await run.save(
       { ...done, stage: 'waiting', progress: 0, failures: 0, failingSince: null },
@@ -127,7 +127,7 @@ async function carryOn(deps: PublishDeps, job: Job, run: ItemRun, source: MediaS
   }
   if (!allPrepared) return null;
   if (uploadTime(job) > now) return await sleep(run, uploadTime(job));
-  if (run.item.upload?.finalized !== true) await run.place.take();
+  if (run.item.upload?.finalized !== true) await run.place.take('work');
   const wakeAt = await uploadItem(deps, run);
   if (wakeAt !== null) return wakeAt;
   const { ready } = await run.save(
