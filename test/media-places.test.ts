@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { ask, onePicture, type Rig, settled, startRig, until } from './faults/rig.ts';
+import { ask, look, onePicture, type Rig, settled, startRig, until } from './faults/rig.ts';
 import { type Session, startSystem, type TestProcess } from './system.ts';
 
 /** Pictures that the media host gives out only when told to: who is being fetched, and who comes next. */
@@ -145,5 +145,19 @@ describe.concurrent('an account with many posts with media', () => {
     expect(pictures.held).toHaveLength(4);
     pictures.giveAll();
     for (const one of asked) expect(await settled(rig, one)).toMatchObject({ status: 'published' });
+  });
+
+  it('and four slow pictures at a host leaves that host to others', async () => {
+    await using rig = await startRig({ workers: 1 });
+    const [busy, other] = [await rig.account(), await rig.account()];
+    await using pictures = await heldPictures(rig, 4);
+    rig.mediaHost.files.set('/free.png', await onePicture('#00aa00'));
+    const slow = await ask(busy, { media_urls: pictures.names.map(rig.mediaHost.url) });
+    await pictures.asked(4);
+    const free = await ask(other, { media_url: rig.mediaHost.url('/free.png') });
+    expect(await settled(rig, free)).toMatchObject({ status: 'published' });
+    expect(await look(slow)).toMatchObject({ status: 'processing', stage: 'fetching' });
+    pictures.giveAll();
+    expect(await settled(rig, slow)).toMatchObject({ status: 'published' });
   });
 });

@@ -2,6 +2,7 @@ import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -222,6 +223,18 @@ describe('fetch', () => {
     );
     await Promise.all(Array.from({ length: 8 }, () => t.fetcher.fetchDocument(t.host.url, patient)));
     expect(most).toBe(2);
+  });
+
+  it('keeps nobody waiting for a host from which a usual worker downloads all that it may', async () => {
+    const usualSlots = 8;
+    const held: ServerResponse[] = [];
+    await using t = await setUp((_request, response) => {
+      held.push(response);
+      // Nobody is answered before all have asked.
+      if (held.length === usualSlots) for (const one of held) one.end('x');
+    });
+    const fetching = Array.from({ length: usualSlots }, () => t.fetcher.fetchDocument(t.host.url, patient));
+    expect(await Promise.all(fetching)).toHaveLength(usualSlots);
   });
 });
 

@@ -85,6 +85,11 @@ interface Download {
   readonly receive: (answer: Answer, pace: Pace) => Promise<void>;
 }
 
+/** Downloads at a time. */
+const mostDownloads = 16;
+/** From one host. A usual worker has fewer slots, so that it holds none only to wait for a host. */
+const mostPerHost = 12;
+
 /** Creates the one door through which anything is fetched from an address that a caller chose. */
 export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher & AsyncDisposable {
   const trustedHosts = readHosts(options.trustedHosts);
@@ -104,7 +109,10 @@ export function createMediaFetcher(options: MediaFetcherOptions): MediaFetcher &
   );
   const blocks = options.blocks ?? createBlockPool();
   const writer = createFileWriter();
-  const takePlace = createPlaces(options.concurrency?.overall ?? 16, options.concurrency?.perHost ?? 4);
+  const takePlace = createPlaces(
+    options.concurrency?.overall ?? mostDownloads,
+    options.concurrency?.perHost ?? mostPerHost,
+  );
   const retryDelaysMs = options.retryDelaysMs ?? [300, 1_000];
 
   async function download(wanted: Download): Promise<void> {
