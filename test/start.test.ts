@@ -54,6 +54,45 @@ describe('npm start', () => {
     expect(second.output()).toMatch(/Stopped\. Everything that was accepted is kept\.\s*$/);
   });
 
+  it('what was accepted goes on after Ctrl-C and after being killed, also where X is simulated', async () => {
+    const folder = await mkdtemp(join(dataDir, 'own-'));
+    const schedule = async (url: string, token: string, text: string): Promise<string> => {
+      const publishAt = new Date(Date.now() + 4000).toISOString();
+      const answer = await fetch(`${url}/postTweet`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ text, publish_at: publishAt }),
+      });
+      expect(answer.status).toBe(202);
+      return JSON.parse(await answer.text()).job_id;
+    };
+    const publishes = async (url: string, token: string, jobId: string) => {
+      let last = '';
+      for await (const job of connectServer(url, token).follow(jobId)) last = `${job.status}: ${job.message}`;
+      expect(last).toMatch(/^published: /);
+    };
+
+    const first = start({ DATA_DIR: folder });
+    const { token } = await signIn(await first.ready);
+    const early = await schedule(await first.ready, token, 'Before Ctrl-C');
+    first.process.kill('SIGINT');
+    expect((await first.ended).code).toBe(0);
+
+    const second = start({ DATA_DIR: folder });
+    await publishes(await second.ready, token, early);
+    const late = await schedule(await second.ready, token, 'Before being killed');
+    second.process.kill('SIGKILL');
+    await second.ended;
+
+    const third = start({ DATA_DIR: folder });
+    const url = await third.ready;
+    await publishes(url, token, late);
+    const me = await fetch(`${url}/me`, { headers: { authorization: `Bearer ${token}` } });
+    expect(await me.json()).toMatchObject({ connected: true });
+    const timeline = await (await fetch(/What X shows +(\S+)/.exec(third.output())?.[1] ?? '')).text();
+    for (const text of ['Before Ctrl-C', 'Before being killed']) expect(timeline.split(text)).toHaveLength(2);
+  });
+
   it('names every wrong setting, one on each line, and ends', async () => {
     const { ended, output } = start({ PORT: 'http', RESEND_POLICY: 'maybe' });
     expect((await ended).code).toBe(1);

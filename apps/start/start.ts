@@ -67,7 +67,7 @@ export async function startAll({ config, environment, print, signal }: StartOpti
       }),
     );
   // All take their time: side by side they take less.
-  const simulator = needsSimulator(config) ? await startSimulator(run, config.http.host) : null;
+  const simulator = needsSimulator(config) ? await startSimulator(run, config.http.host, dataDir) : null;
   const redisUrl = await openRedis(config, dataDir, stack, say);
   const simulatorUrl = simulator && (await simulator.url());
   const x = simulatorUrl === null ? {} : sandboxVariables(simulatorUrl, config);
@@ -138,14 +138,18 @@ function needsSimulator(config: Config): boolean {
   return config.x.sandbox && config.x.apiUrl === `http://127.0.0.1:${simulatorPort}`;
 }
 
-/** It listens where the API does, so that in a container its pages can be opened from outside. */
-async function startSimulator(run: Run, host: string) {
+/**
+ * It listens where the API does, so that in a container its pages can be opened from outside. What X would keep it
+ * keeps beside our own data: without, no account would be connected any more at the next start.
+ */
+async function startSimulator(run: Run, host: string, dataDir: string) {
   const isUsual = await isPortFree(simulatorPort);
   const firstPort = isUsual ? simulatorPort : 0;
   // It has no use for our secrets.
   const withheld = { REDIS_URL: undefined, SECRET_KEY: undefined, TOKEN_KEYS: undefined };
   const { listening } = run('simulator', 'x-simulator', (url) => ({
     ...withheld,
+    STATE_DIR: join(dataDir, 'x-simulator'),
     HOST: isEverywhere(host) ? host : '127.0.0.1',
     PORT: url === undefined ? String(firstPort) : new URL(url).port,
   }));

@@ -26,6 +26,10 @@ const examples = {
  */
 export function createControl(state: State, faults: Faults, reset: () => Promise<void>): Router {
   const router = new Router({ prefix: '/_simulator' });
+  router.use(async (_context, next) => {
+    await next();
+    await state.saved();
+  });
   router.get('/', (context) => {
     const routes = router.stack.flatMap(({ methods, path }) => methods.map((method) => `${method} ${path}`));
     context.body = { routes: routes.filter((route) => !route.startsWith('HEAD')), examples };

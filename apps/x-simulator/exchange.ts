@@ -149,11 +149,11 @@ class Exchange {
 
   async #handle(endpoint: Endpoint, call: Call): Promise<Reply> {
     try {
-      return 'scopes' in endpoint
-        ? await serveUser(this.#state, endpoint, call)
-        : await endpoint.handle(call);
+      const reply = await this.#ask(endpoint, call);
+      // What was answered is kept, whatever happens to this process then.
+      await this.#state.saved();
+      return reply;
     } catch (error) {
-      if (error instanceof Refusal) return refuse(this.#state, error);
       this.#state.bugs.push(error instanceof Error ? error : new Error(String(error)));
       return {
         status: 500,
@@ -164,6 +164,16 @@ class Exchange {
           status: 500,
         },
       };
+    }
+  }
+
+  async #ask(endpoint: Endpoint, call: Call): Promise<Reply> {
+    try {
+      return 'scopes' in endpoint
+        ? await serveUser(this.#state, endpoint, call)
+        : await endpoint.handle(call);
+    } catch (error) {
+      return refuse(this.#state, error);
     }
   }
 

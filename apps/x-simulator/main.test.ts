@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { expect, onTestFinished, test } from 'vitest';
 import { createRawClient, pick } from './raw-client.ts';
@@ -44,6 +45,13 @@ test('it says where to open it, serves, and leaves nothing behind when it is tol
   expect((await readdir(tmpdir())).filter((name) => name.startsWith(`x-simulator-${child.pid}-`))).toEqual(
     [],
   );
+});
+
+test('it explains itself and does not start when it is asked for help', async () => {
+  const main = fileURLToPath(new URL('main.ts', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [main, '--help'], { timeout: 20_000 });
+  for (const part of [/^npm run simulator: /, /PORT=/, /HOST=/, /STATE_DIR=/]) expect(stdout).toMatch(part);
+  expect(stdout).not.toContain('X simulator: http');
 });
 
 test('a port that is taken is said in one sentence', async () => {

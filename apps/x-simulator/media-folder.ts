@@ -1,9 +1,13 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A new folder for the bytes of uploads; takes away those of simulators that were killed. */
-export async function createMediaFolder(): Promise<string> {
+/** The folder for the bytes of uploads: the given one, or a new one, which takes away those of simulators that were killed. */
+export async function createMediaFolder(given: string | null): Promise<string> {
+  if (given !== null) {
+    await mkdir(given, { recursive: true });
+    return given;
+  }
   for (const name of await readdir(tmpdir())) {
     const pid = /^x-simulator-(\d+)-/.exec(name)?.[1];
     if (pid !== undefined && !isAlive(Number(pid)))

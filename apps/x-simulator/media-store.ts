@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { KeptMedia } from './kept-state.ts';
 import { Ledger } from './ledger.ts';
 import { createMediaFolder } from './media-folder.ts';
 import type { Settings } from './settings.ts';
@@ -46,18 +47,20 @@ export interface Media {
   sniffed: Sniffed | null;
 }
 
-/** Uploads by id; their files vanish with `clear`. */
+/** Uploads by id; their files vanish with `clear`, and lie in a folder of this process unless one is given. */
 export class MediaStore {
   readonly #settings: Settings;
   readonly #nextId: () => string;
   readonly #byId = new Map<string, Media>();
   /** Every upload in order, with every change of its phase. */
   readonly uploads = new Ledger<Media>((media) => `${media.id} ${media.category} ${media.phase}`);
+  readonly #givenFolder: string | null;
   #folder: Promise<string> | null = null;
 
-  constructor(settings: Settings, nextId: () => string) {
+  constructor(settings: Settings, nextId: () => string, folder: string | null) {
     this.#settings = settings;
     this.#nextId = nextId;
+    this.#givenFolder = folder;
   }
 
   get(id: string): Media | null {
@@ -75,7 +78,7 @@ export class MediaStore {
   async create(
     upload: Pick<Media, 'ownerId' | 'additionalOwners' | 'mediaType' | 'category' | 'totalBytes'>,
   ): Promise<Media> {
-    this.#folder ??= createMediaFolder();
+    this.#folder ??= createMediaFolder(this.#givenFolder);
     const id = this.#nextId();
     const media: Media = {
       ...upload,
@@ -158,12 +161,32 @@ export class MediaStore {
     if (folder) await rm(await folder, { recursive: true, force: true });
   }
 
+  /** All of it but the bytes, for a file. */
+  keep(): KeptMedia[] {
+    return [...this.#byId.values()].map(({ path: _path, accepting: _accepting, ...media }) => ({
+      ...media,
+      additionalOwners: [...media.additionalOwners],
+      segments: Array.from(media.segments, (segment) => segment ?? null),
+    }));
+  }
+
+  /** Takes over what `keep` gave, where the folder is a given one. */
+  async restore(kept: readonly KeptMedia[]): Promise<void> {
+    this.#folder ??= createMediaFolder(this.#givenFolder);
+    for (const { segments, ...one } of kept) {
+      const media: Media = { ...one, segments: [], path: join(await this.#folder, one.id), accepting: null };
+      for (const [index, segment] of segments.entries()) if (segment) media.segments[index] = segment;
+      this.#byId.set(media.id, media);
+      this.uploads.add(media);
+    }
+  }
+
   async #dropExpired(): Promise<void> {
     const now = this.#settings.now();
     const expired = [...this.#byId.values()].filter((media) => !media.isPosted && media.expiresAt <= now);
     for (const media of expired) {
-      this.#byId.delete(media.id);
       await rm(media.path, { force: true });
+      this.#byId.delete(media.id);
     }
   }
 

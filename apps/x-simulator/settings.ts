@@ -98,6 +98,8 @@ export interface SimulatorOptions extends Partial<Omit<Settings, 'users'>> {
   /** 0, the default, picks a free one. */
   readonly port?: number;
   readonly host?: string;
+  /** A folder in which accounts' grants, uploads and posts outlive the simulator; without, all of it is in memory. */
+  readonly keepIn?: string;
   readonly users?: readonly (Pick<User, 'id' | 'username'> & Partial<User>)[];
 }
 
@@ -150,7 +152,7 @@ const documented: Omit<Settings, 'users'> = {
 
 /** The settings a simulator begins with, and returns to at a reset. */
 export function createSettings(options: SimulatorOptions): Settings {
-  const { port: _port, host: _host, users = defaultUsers, ...given } = options;
+  const { port: _port, host: _host, keepIn: _keepIn, users = defaultUsers, ...given } = options;
   return {
     ...documented,
     ...given,

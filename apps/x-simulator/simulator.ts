@@ -38,6 +38,7 @@ export interface Simulator extends AsyncDisposable {
 /** Starts a simulated X on a free port of 127.0.0.1, unless `options` say otherwise. */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const state = new State(options);
+  await state.open();
   const faults = new Faults();
   const reset = async () => {
     faults.clear();
@@ -64,7 +65,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       const closed = new Promise((done) => server.close(done));
       server.closeAllConnections();
       await closed;
-      await state.media.clear();
+      await state.close();
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { KeptState } from './kept-state.ts';
 import { Ledger } from './ledger.ts';
 import type { Settings } from './settings.ts';
 
@@ -79,6 +80,17 @@ export class TweetBook extends Ledger<Tweet> {
   delete(tweet: Tweet): void {
     tweet.deletedAt = this.#settings.now();
     this.changed(tweet);
+  }
+
+  /** All of it, for a file. */
+  keep(): KeptState['tweets'] {
+    return this.all.map(({ poll, ...tweet }) => ({
+      ...tweet,
+      links: [...tweet.links],
+      mediaIds: [...tweet.mediaIds],
+      poll: poll && { ...poll, options: [...poll.options] },
+      editHistory: [...tweet.editHistory],
+    }));
   }
 
   override clear(): void {
