@@ -4,7 +4,13 @@ const maxRetryAfterMs = 5_000;
 
 /** Where a redirect leads; null for any other answer. */
 export function redirectOf(response: Dispatcher.ResponseData): string | null {
-  return [301, 302, 303, 307, 308].includes(response.statusCode) ? header(response, 'location') : null;
+  if (![301, 302, 303, 307, 308].includes(response.statusCode)) return null;
+  // A character is a byte here: those that no URL may have go back to the host as it wrote them, as browsers do it.
+  const escaped = header(response, 'location')?.replace(
+    /[\x80-\xff]/g,
+    (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  return escaped ?? null;
 }
 
 /** A header as one line. */

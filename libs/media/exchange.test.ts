@@ -60,6 +60,20 @@ describe('redirects', () => {
     }
   });
 
+  it.each([
+    ['UTF-8', Buffer.from('/café/写真.jpg?é'), '/caf%C3%A9/%E5%86%99%E7%9C%9F.jpg?%C3%A9'],
+    ['Latin-1', Buffer.from('/café.jpg', 'latin1'), '/caf%E9.jpg'],
+    ['percent-encoded', Buffer.from('/caf%C3%A9%2F.jpg'), '/caf%C3%A9%2F.jpg'],
+  ])('lead to the very bytes that the host wrote: %s', async (_name, location, asked) => {
+    await using host = await startMediaHost((request, response) => {
+      if (request.url === asked) return void response.end('content');
+      response.writeHead(302, { location: location.toString('latin1') }).end();
+    });
+    await using fetcher = createMediaFetcher({ trustedHosts: [host.hostAndPort] });
+    expect((await fetcher.fetchDocument(`${host.url}/`, limits)).body.toString()).toBe('content');
+    expect(host.requests.map(({ url }) => url)).toEqual(['/', asked]);
+  });
+
   it('are not followed a fourth time', async () => {
     await using host = await redirectTo((path) => `${path}x`);
     await using fetcher = createMediaFetcher({ trustedHosts: [host.hostAndPort] });
