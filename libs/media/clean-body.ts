@@ -1,5 +1,5 @@
 import { formatOf, headBytes } from './detect-format.ts';
-import { blankWithin, findMetadata, headerBytesOf, isMetadataInFile, parseHeader } from './mp4-metadata.ts';
+import { type Blank, blankWithin, findMetadata, headerBytesOf, judgePart } from './mp4-metadata.ts';
 import { byHead, type Sink } from './sink.ts';
 
 /** The tables of a film of minutes have a few hundred kB; those of hours are cleaned on disk, when all is there. */
@@ -34,30 +34,28 @@ function createCleaner(sink: Sink, onRemoved: () => void): Sink {
   }
   async function decide(): Promise<void> {
     const bytes = Buffer.concat(held);
-    const box = parseHeader(bytes, 0);
-    if (!box && headerBytesOf(bytes) > bytes.length) {
-      wanted = 16;
+    wanted = headerBytesOf(bytes);
+    if (bytes.length < wanted) return;
+    const { end, blank } = judgePart(bytes, 0);
+    const isMovie = bytes.toString('latin1', 4, 8) === 'moov';
+    if (isMovie && end <= mostTableBytes && bytes.length < end) {
+      wanted = end;
       return;
     }
-    if (box?.type === 'moov' && box.end <= mostTableBytes && bytes.length < box.end) {
-      wanted = box.end;
-      return;
-    }
-    if (box?.type === 'moov' && bytes.length === box.end) {
+    if (isMovie && bytes.length === end) {
       const read = async (offset: number, length: number) => bytes.subarray(offset, offset + length);
       const blanks = await findMetadata(read, 0, bytes.length);
-      for (const blank of blanks) blankWithin(bytes, 0, blank);
+      for (const one of blanks) blankWithin(bytes, one);
       if (blanks.length > 0) onRemoved();
     } else {
-      // A box without an end, or one that cannot be, is the last: whatever follows is its content.
-      const left = box ? box.end - bytes.length : Number.POSITIVE_INFINITY;
-      current = { left, isBlank: box !== null && isMetadataInFile(box.type) };
-      if (box && current.isBlank) {
-        blankWithin(bytes, 0, box);
-        onRemoved();
-      }
+      current = { left: end - bytes.length, isBlank: blank !== null };
+      if (blank) blankHeader(bytes, blank);
     }
     await pass(bytes);
+  }
+  function blankHeader(bytes: Buffer, blank: Blank): void {
+    blankWithin(bytes, blank);
+    onRemoved();
   }
   async function writeInParts(piece: Uint8Array): Promise<void> {
     for (let at = 0; at < piece.length; ) {
@@ -82,8 +80,11 @@ function createCleaner(sink: Sink, onRemoved: () => void): Sink {
       return sink.write(piece);
     },
     async end() {
-      // A file that was cut off: what was kept of it, as it is.
-      if (heldBytes > 0) await pass(Buffer.concat(held));
+      // A file that was cut off, or has a few bytes behind its last box.
+      const bytes = Buffer.concat(held);
+      const { blank } = judgePart(bytes, 0);
+      if (blank) blankHeader(bytes, blank);
+      if (bytes.length > 0) await pass(bytes);
       await sink.end();
     },
   };

@@ -15,13 +15,14 @@ function box(type: string, content: readonly Buffer[] | string, wide = false): B
 }
 
 const ftyp = box('ftyp', 'isom\0\0\0\0isomavc1');
-const handler = (kind: string) => box('hdlr', `\0\0\0\0\0\0\0\0${kind}\0\0\0\0\0\0\0\0\0\0\0\0\0`);
+const handler = (kind: string, name = '') =>
+  box('hdlr', `\0\0\0\0\0\0\0\0${kind}\0\0\0\0\0\0\0\0\0\0\0\0${name}\0`);
 
 async function clean(file: Buffer): Promise<{ cleaned: Buffer; found: number }> {
   const cleaned = Buffer.from(file);
   const read = async (offset: number, length: number) => file.subarray(offset, offset + length);
   const blanks = await findMetadata(read, 0, file.length);
-  for (const blank of blanks) blankWithin(cleaned, 0, blank);
+  for (const blank of blanks) blankWithin(cleaned, blank);
   return { cleaned, found: blanks.length };
 }
 
@@ -54,7 +55,11 @@ const parts = {
     box('mvex', [box('trex', film)]),
     box('free', ''),
     box('trak', [box('tkhd', film), box('mdia', [handler('vide'), box('minf', [box('stbl', film)])], true)]),
-    box('trak', [box('tkhd', film), box('tref', film), box('mdia', [handler('soun'), box('minf', film)])]),
+    box('trak', [
+      box('tkhd', film),
+      box('tref', film),
+      box('mdia', [handler('soun', 'SoundHandler'), box('minf', film)]),
+    ]),
     box('udta', [box('©too', 'Lavf60')]),
   ),
   secret: fc.constantFrom(
@@ -66,6 +71,7 @@ const parts = {
     box('meta', [handler('mdta'), box('keys', secret)]),
     box('uuid', `0123456789abcdef<x:xmpmeta>${secret}`),
     box('Xtra', secret),
+    box('trak', [box('tkhd', film), box('mdia', [handler('vide', secret), box('minf', film)])]),
     box('trak', [
       box('tkhd', film),
       box('udta', secret),
@@ -82,13 +88,23 @@ const beside = fc.constantFrom(
   box('uuid', `0123456789abcdef${secret}`),
   box('meta', [box('xml ', secret)]),
   box('wide', ''),
+  box('abcd', secret),
+);
+/** What somebody may have put behind the last box. */
+const tail = fc.constantFrom(
+  Buffer.alloc(0),
+  Buffer.from(`PK\x03\x04\x14\0\0\0${secret}`),
+  Buffer.from(secret),
+  Buffer.from(`\0\0\0\x01\x01\0\0\0${secret}`),
+  Buffer.from(`${'\0'.repeat(64)}${secret}`),
+  Buffer.from('\0\0\0'),
 );
 const movie = fc
   .array(fc.oneof(parts.needed, parts.secret), { maxLength: 8 })
   .chain((content) => fc.boolean().map((wide) => box('moov', content, wide)));
 const file = fc
-  .array(fc.oneof(beside, movie), { minLength: 1, maxLength: 6 })
-  .map((boxes) => Buffer.concat([ftyp, ...boxes]));
+  .tuple(fc.array(fc.oneof(beside, movie), { minLength: 1, maxLength: 6 }), tail)
+  .map(([boxes, end]) => Buffer.concat([ftyp, ...boxes, end]));
 const lengths = fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 5 });
 const times = (bytes: Buffer, text: string) => bytes.toString('latin1').split(text).length - 1;
 
@@ -129,9 +145,9 @@ describe('the metadata of an MP4', () => {
         const read = async (offset: number, length: number) => hostile.subarray(offset, offset + length);
         const blanks = await findMetadata(read, 0, hostile.length);
         let reached = 0;
-        for (const { offset, headerBytes, end } of [...blanks].sort((a, b) => a.offset - b.offset)) {
-          expect(offset).toBeGreaterThanOrEqual(reached);
-          expect(end).toBeGreaterThanOrEqual(offset + headerBytes);
+        for (const { from, end } of [...blanks].sort((a, b) => a.from - b.from)) {
+          expect(from).toBeGreaterThanOrEqual(reached);
+          expect(end).toBeGreaterThanOrEqual(from);
           reached = end;
         }
         expect(reached).toBeLessThanOrEqual(hostile.length);
@@ -150,11 +166,34 @@ describe('the metadata of an MP4', () => {
     expect(times((await cleanComing(bytes, [7])).cleaned, secret)).toBe(0);
   });
 
+  it('takes what stands behind the last box along: an empty box is there, up to the end', async () => {
+    const boxes = Buffer.concat([ftyp, box('mdat', film)]);
+    for (const [end, left] of [
+      [`PK\x03\x04\x14\0\0\0${secret}PK\x05\x06`, `\0\0\0\0free${'\0'.repeat(secret.length + 4)}`],
+      ['PK\x05', '\0\0\0'],
+    ] as const) {
+      const bytes = Buffer.concat([boxes, Buffer.from(end)]);
+      const { cleaned } = await clean(bytes);
+      expect(cleaned).toEqual(Buffer.concat([boxes, Buffer.from(left)]));
+      expect(await cleanComing(bytes, [5])).toEqual({ cleaned, removed: true });
+    }
+  });
+
+  it('is not looked for behind pictures and sound that go on to the end of the file', async () => {
+    const open = box('mdat', film);
+    open.writeUInt32BE(0, 0);
+    const bytes = Buffer.concat([ftyp, open, Buffer.from('more of it')]);
+    expect(await clean(bytes)).toEqual({ cleaned: bytes, found: 0 });
+    expect(await cleanComing(bytes, [5])).toEqual({ cleaned: bytes, removed: false });
+  });
+
   it('that is only the name of the program that wrote it, or none, leaves the file as it is', async () => {
     for (const content of [
       box('udta', [box('©swr', 'Lavf60.16.100'), Buffer.alloc(4)]),
       box('udta', [box('meta', [Buffer.alloc(4), handler('mdir'), box('ilst', [box('©too', 'Lavf60')])])]),
       box('udta', []),
+      box('trak', [box('mdia', [handler('vide', 'VideoHandler')])]),
+      box('trak', [box('mdia', [handler('vide', '\x10Core Media Video')])]),
     ]) {
       const bytes = Buffer.concat([ftyp, box('moov', [box('mvhd', film), content])]);
       expect(await clean(bytes)).toEqual({ cleaned: bytes, found: 0 });

@@ -24,6 +24,8 @@ const tags = [
   'title=At home',
   '-metadata:s:v',
   'title=Camera 7',
+  '-metadata:s:v',
+  `handler_name=At home ${where}`,
 ];
 const appleTags = [
   ...['-movflags', '+use_metadata_tags', '-metadata', `com.apple.quicktime.location.ISO6709=${where}`],
@@ -85,7 +87,8 @@ describe.skipIf(!hasFfmpeg)(`a video that says where it was taken${needsFfmpeg}`
     ['MOV of a phone', 'mov', appleTags],
   ] as const)('says so no more, and plays as before: %s', async (_name, ending, options) => {
     await using folder = await mkdtempDisposable(join(tmpdir(), 'metadata-'));
-    const given = turnByTable(Buffer.concat([video({ ending, options }), xmp()]));
+    const tail = Buffer.from(`PK\x03\x04\x14\0\0\0${where}`);
+    const given = turnByTable(Buffer.concat([video({ ending, options }), xmp(), tail]));
     const [before, file] = [join(folder.path, 'before'), join(folder.path, 'file')];
     await writeFile(before, given);
     await writeFile(file, given);

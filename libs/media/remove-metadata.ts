@@ -28,9 +28,9 @@ export async function removeMetadata(file: string): Promise<boolean> {
 /** The name goes last: after a crash in between the box is found again. */
 async function blankOut(
   handle: { write(bytes: Buffer, offset: number, length: number, position: number): Promise<unknown> },
-  { offset, headerBytes, end }: Blank,
+  { from, end, nameAt }: Blank,
 ): Promise<void> {
-  for (let at = offset + headerBytes; at < end; at += zeros.length)
+  for (let at = from; at < end; at += zeros.length)
     await handle.write(zeros, 0, Math.min(zeros.length, end - at), at);
-  await handle.write(Buffer.from('free'), 0, 4, offset + 4);
+  if (nameAt !== null) await handle.write(Buffer.from('free'), 0, 4, nameAt);
 }
