@@ -1,13 +1,11 @@
-import { open, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { DamagedMediaError, TooManyPixelsError } from './decode-errors.ts';
 import type { ImageFormat } from './detect-format.ts';
 import { type GifHeader, readGif } from './gif.ts';
 import { pictureStretches } from './image-structure.ts';
 import type { ImageHeader, InspectGifTask, InspectTask, VerifyTask } from './image-task.ts';
-
-/** Before the picture itself; real files have a dozen. */
-const mostChunks = 1000;
+import { hasAnimationChunk, orientationBehind } from './png-chunks.ts';
 
 interface Source {
   readonly file: string;
@@ -49,7 +47,16 @@ export async function inspectImage(task: InspectTask): Promise<ImageHeader> {
   const isRead = task.format !== 'gif' && bytes <= task.maxStructureBytes;
   const stretches = isRead ? pictureStretches(task.format, await readFile(task.file)) : null;
   const isAnimatedPng = task.format === 'png' && (await hasAnimationChunk(task.file));
-  return { ...toHeader(header), isAnimatedPng, bytes, stretches };
+  const orientation = header.orientation ?? (await unseenOrientation(task, header));
+  return { ...toHeader(header, orientation), isAnimatedPng, bytes, stretches };
+}
+
+/** The orientation of a picture that its decoder does not see; 1 where it sees one, or there is none. */
+export async function unseenOrientation(
+  { file, format }: Pick<InspectTask, 'file' | 'format'>,
+  header: Metadata,
+): Promise<number> {
+  return format === 'png' && header.orientation === undefined ? await orientationBehind(file) : 1;
 }
 
 /** Reads the structure of a GIF, and its header as libvips sees it: who disagrees is up to something. */
@@ -63,29 +70,21 @@ export async function inspectGif(task: InspectGifTask): Promise<{ gif: GifHeader
   return { gif, image: { ...seen, stretches: gif.stretches } };
 }
 
-function toHeader(header: Metadata): Omit<ImageHeader, 'isAnimatedPng' | 'bytes' | 'stretches'> {
+function toHeader(
+  header: Metadata,
+  orientation: number,
+): Omit<ImageHeader, 'isAnimatedPng' | 'bytes' | 'stretches'> {
+  // From 5 on it lies on its side.
+  const [width, height] = orientation < 5 ? [header.width, header.height] : [header.height, header.width];
   return {
-    width: header.autoOrient.width,
-    height: header.autoOrient.height,
-    orientation: header.orientation ?? 1,
+    width,
+    height,
+    orientation,
     hasAlpha: header.hasAlpha,
     isPlainColour: header.depth === 'uchar' && (header.space === 'srgb' || header.space === 'b-w'),
     profile: profileOf(header),
     frames: header.pages ?? 1,
   };
-}
-
-/** PNG, third edition, 11.3.6: the animation is announced before the first picture. */
-async function hasAnimationChunk(file: string): Promise<boolean> {
-  await using handle = await open(file);
-  for (let at = 8, chunks = 0; chunks < mostChunks; chunks += 1) {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(8), 0, 8, at);
-    const type = buffer.toString('latin1', 4, 8);
-    if (bytesRead < 8 || type === 'IDAT') return false;
-    if (type === 'acTL') return true;
-    at += 12 + buffer.readUInt32BE(0);
-  }
-  return false;
 }
 
 /** Decodes everything and throws the pixels away. */

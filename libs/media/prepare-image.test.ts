@@ -135,7 +135,35 @@ describe('an animated PNG', () => {
   });
 });
 
+/** The same PNG with its EXIF behind the picture, where it may stand as well. */
+function exifBehind(png: Buffer): Buffer {
+  const chunks: Buffer[] = [];
+  for (let at = 8; at < png.length; at += chunks.at(-1)?.length ?? 0)
+    chunks.push(png.subarray(at, at + 12 + png.readUInt32BE(at)));
+  const isExif = (chunk: Buffer) => chunk.toString('latin1', 4, 8) === 'eXIf';
+  const others = chunks.filter((chunk) => !isExif(chunk));
+  return Buffer.concat([
+    png.subarray(0, 8),
+    ...others.slice(0, -1),
+    ...chunks.filter(isExif),
+    ...others.slice(-1),
+  ]);
+}
+
 describe('orientation', () => {
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    '%i is applied also where it stands behind a PNG',
+    async (orientation) => {
+      const usual = await quarters(200, 120).withMetadata({ orientation }).png().toBuffer();
+      const behind = exifBehind(usual);
+      expect((await sharp(behind).metadata()).orientation).toBeUndefined();
+      const [expected, made] = [await prepare(usual), await prepare(behind)];
+      expect(await quarterColours(made.output)).toEqual(await quarterColours(expected.output));
+      expect(made.metadata).toEqual(expected.metadata);
+      expect(made.note).toBe(expected.note);
+    },
+  );
+
   it.each([1, 2, 3, 4, 5, 6, 7, 8])('%i is applied and then gone', async (orientation) => {
     const upright = await quarters(200, 120).jpeg().toBuffer();
     // What a camera held otherwise writes: the pixels turned back, and a tag that says so.

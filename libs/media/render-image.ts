@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import sharp, { type OutputInfo, type Sharp } from 'sharp';
 import { DoesNotFitError } from './decode-errors.ts';
 import { findQuality } from './find-quality.ts';
-import { openImage } from './image-decoder.ts';
+import { openImage, unseenOrientation } from './image-decoder.ts';
 import type { OutputFormat, RenderedImage, RenderTask } from './image-task.ts';
 
 /** Decoded pixels, eight bits per channel. */
@@ -37,12 +37,19 @@ export async function renderImage(task: RenderTask): Promise<RenderedImage> {
 }
 
 async function decode(task: RenderTask): Promise<Picture> {
-  const pipeline = openImage(task)
-    .autoOrient()
+  const unseen = await unseenOrientation(task, await openImage(task).metadata());
+  const pipeline = turn(openImage(task).autoOrient(), unseen)
     .resize({ width: task.maxSide, height: task.maxSide, fit: 'inside', withoutEnlargement: true })
     .toColourspace('srgb');
   const decoded = toPicture(await pipeline.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true }));
   return isOpaque(decoded) ? await withoutAlpha(decoded) : decoded;
+}
+
+/** What `autoOrient` does, by an orientation that the decoder did not see; a picture is mirrored before it is turned. */
+function turn(image: Sharp, orientation: number): Sharp {
+  const degrees = [0, 0, 0, 180, 0, 270, 90, 90, 270][orientation] ?? 0;
+  const isMirrored = [2, 5, 7].includes(orientation);
+  return (degrees === 0 ? image : image.rotate(degrees)).flop(isMirrored).flip(orientation === 4);
 }
 
 /** The smallest loss at which the picture fits; null when it does not fit in this format. */
