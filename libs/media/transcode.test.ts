@@ -1,7 +1,11 @@
-import { chmod, mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtempDisposable, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { eventually } from '../../test/eventually.ts';
+import { hasFfmpeg, needsFfmpeg, video } from './test-videos.ts';
 import { defaultFfmpeg, transcode } from './transcode.ts';
 
 const secret = 'do-not-tell-0123456789';
@@ -55,5 +59,40 @@ describe('ffmpeg', () => {
       });
     await expect(run(folder.path)).resolves.toBeUndefined();
     await expect(run('/usr/bin:/bin')).rejects.toThrow('ffmpeg is not installed');
+  });
+});
+
+describe.skipIf(!hasFfmpeg || process.platform !== 'linux')(`ffmpeg at work${needsFfmpeg}`, () => {
+  /** The command lines of the processes that work on something in this folder. */
+  async function workingOn(folder: string): Promise<string[]> {
+    const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+    const lines = await Promise.all(ids.map((id) => readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')));
+    return lines.filter((line) => line.includes('libx264') && line.includes(folder));
+  }
+
+  it('ends with the process that started it, however that one ends', async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'transcode-'));
+    const file = join(folder.path, 'a');
+    await writeFile(file, video({ seconds: 60, sound: false }));
+    // So large that it would take minutes.
+    const plan = {
+      ...{ act: 'transcode', reasons: [], audio: 'none', maxBitRate: 8_000_000 },
+      video: { width: 3_840, height: 2_160, padded: null, framesPerSecond: null },
+    };
+    const options = { file, format: 'mp4', durationMs: 60_000, output: join(folder.path, 'out'), plan };
+    const program = `
+      import { defaultFfmpeg, transcode } from ${JSON.stringify(new URL('./transcode.ts', import.meta.url))};
+      const onProgress = () => console.log('at it');
+      await transcode({ ...${JSON.stringify(options)}, ffmpeg: defaultFfmpeg, onProgress });`;
+    const worker = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      await once(worker.stdout, 'data');
+      expect(await workingOn(folder.path)).not.toEqual([]);
+    } finally {
+      worker.kill('SIGKILL');
+    }
+    await eventually(async () => expect(await workingOn(folder.path)).toEqual([]));
   });
 });

@@ -1,8 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { resolve as absolute } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ProblemError } from '#libs/problem/problem.ts';
+import { type BoundProcess, startBound } from './bound-process.ts';
 import type { VideoFormat } from './detect-format.ts';
 import type { Transcoding } from './plan-video.ts';
 
@@ -62,34 +62,35 @@ const soundBitRate = 128_000;
 export async function transcode(options: TranscodeOptions): Promise<void> {
   const { ffmpeg, signal } = options;
   signal?.throwIfAborted();
-  const child = spawn(ffmpeg.command, [...ffmpegArguments(options)], {
-    // Nothing else of our environment: what reads files of strangers shall find nothing there.
-    env: { PATH: ffmpeg.searchPath, LANG: 'C.UTF-8' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  // Nothing else of our environment: what reads files of strangers shall find nothing there.
+  const environment = { PATH: ffmpeg.searchPath, LANG: 'C.UTF-8' };
+  const running = startBound(ffmpeg.command, ffmpegArguments(options), environment);
   let ended: unknown = null;
   const end = (reason: unknown) => {
     ended ??= reason;
-    child.kill('SIGKILL');
+    running.end();
   };
   const onAbort = () => end(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
   const timer = setTimeout(() => end(tooMuch('time')), ffmpeg.timeoutMs);
+  let pid = 0;
   const watch = setInterval(async () => {
-    if ((await residentBytes(child.pid)) > ffmpeg.maxMemoryBytes) end(tooMuch('memory'));
+    if ((await residentBytes(pid)) > ffmpeg.maxMemoryBytes) end(tooMuch('memory'));
   }, watchEveryMs);
-  const killWithUs = () => child.kill('SIGKILL');
-  process.once('exit', killWithUs);
   try {
-    reportProgress(child, options);
-    const { code, complaint } = await exitOf(child);
+    // Read even if nobody listens: a full pipe would stop it.
+    createInterface({ input: running.stdout }).on('line', (line) => {
+      if (line.startsWith('pid=')) pid = Number(line.slice('pid='.length));
+      else reportProgress(line, options);
+    });
+    const { code, complaint } = await exitOf(running);
     if (ended !== null) throw ended;
+    if (code === 126 || code === 127) throw new FfmpegMissingError(new Error(complaint));
     if (code !== 0) throw toProblem(complaint);
     options.onProgress?.(100);
   } finally {
     clearTimeout(timer);
     clearInterval(watch);
-    process.off('exit', killWithUs);
     signal?.removeEventListener('abort', onAbort);
   }
 }
@@ -143,28 +144,22 @@ function soundArguments({ audio }: Transcoding): readonly string[] {
     : ['-c:a', 'aac', '-profile:a', 'aac_low', '-b:a', String(soundBitRate), '-ac', '2', '-ar', '48000'];
 }
 
-/** Where the child ended, and the last of what it complained about. */
-async function exitOf(child: ChildProcess): Promise<{ code: number | null; complaint: string }> {
+/** How it ended, and the last of what it complained about. */
+async function exitOf({ stderr, exitCode }: BoundProcess): Promise<{ code: number; complaint: string }> {
   let complaint = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+  stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-4_000);
   });
-  const { promise, resolve, reject } = Promise.withResolvers<number | null>();
-  child.once('close', resolve).once('error', (error) => reject(new FfmpegMissingError(error)));
-  return { code: await promise, complaint };
+  return { code: await exitCode, complaint };
 }
 
-function reportProgress(child: ChildProcess, { durationMs, onProgress }: TranscodeOptions): void {
-  if (!child.stdout) return;
-  // Read even if nobody listens: a full pipe would stop the child.
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    const microseconds = Number(/^out_time_us=(\d+)$/.exec(line)?.[1] ?? Number.NaN);
-    if (Number.isFinite(microseconds))
-      onProgress?.(Math.min(99, Math.floor(microseconds / 10 / Math.max(1, durationMs))));
-  });
+function reportProgress(line: string, { durationMs, onProgress }: TranscodeOptions): void {
+  const microseconds = Number(/^out_time_us=(\d+)$/.exec(line)?.[1] ?? Number.NaN);
+  if (Number.isFinite(microseconds))
+    onProgress?.(Math.min(99, Math.floor(microseconds / 10 / Math.max(1, durationMs))));
 }
 
-async function residentBytes(pid: number | undefined): Promise<number> {
+async function residentBytes(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   return Number(/^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
 }
