@@ -147,6 +147,16 @@ describe.skipIf(!hasFfmpeg)(`a video that X does not take${needsFfmpeg}`, () => 
     expect(percents).toEqual([...percents].sort((a, b) => a - b));
   });
 
+  it('is written to a file of its own by each run, also where one was taken for dead', async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'prepare-video-'));
+    const file = join(folder.path, '0');
+    await writeFile(file, video({ ending: 'mkv' }));
+    const run = () => prepareMedia(file, { outputFolder: folder.path, images });
+    const made = await Promise.all([run(), run()]);
+    expect(made[0].path).not.toBe(made[1].path);
+    for (const { path } of made) expect(ffprobe(path).streams).toBe(2);
+  });
+
   it('stops when the caller gives up, and leaves nothing', async () => {
     const stop = new AbortController();
     const preparing = prepare(video({ seconds: 20, size: '1600x900', rate: 10 }), {

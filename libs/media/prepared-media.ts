@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -46,9 +46,12 @@ export interface Work extends PrepareOptions {
   readonly images: ImagePool;
 }
 
-/** Where the changed form of `file` goes: its own name with `ending`, in the output folder. */
+/**
+ * Where the changed form of `file` goes: into the output folder, by a name of this run alone. Who was taken for dead
+ * and writes on spoils nothing then.
+ */
 export function outputFor(file: string, ending: string, work: Work): string {
-  return join(work.outputFolder, `${basename(file)}.${ending}`);
+  return join(work.outputFolder, `${basename(file)}.${randomUUID()}.${ending}`);
 }
 
 const mediaTypes: Partial<Record<MediaFormat, string>> = {
