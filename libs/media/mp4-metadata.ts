@@ -155,7 +155,12 @@ interface Budget {
 }
 
 /** The boxes that lie side by side from `start` on; ends before one that does not fit before `end`. */
-async function* boxesIn(read: ReadBytes, start: number, end: number, budget: Budget): AsyncGenerator<Box> {
+export async function* boxesIn(
+  read: ReadBytes,
+  start: number,
+  end: number,
+  budget: Budget = { left: mostBoxes },
+): AsyncGenerator<Box> {
   for (let at = start; at + 8 <= end && budget.left > 0; budget.left -= 1) {
     const box = parseHeader(await read(at, Math.min(16, end - at)), at);
     if (!box || box.end > end) return;

@@ -9,6 +9,7 @@ const video = (changes: Partial<VideoHeader>): VideoHeader => ({
   format: 'mp4',
   bytes: 10_000_000,
   durationMs: 30_000,
+  movieMs: 30_000,
   width: 1_280,
   height: 720,
   hasSquarePixels: true,
@@ -27,7 +28,7 @@ describe('planVideo', () => {
     [{ audio: null }],
     [{ width: 720, height: 1_280 }],
     [{ width: 1_280, height: 1_024 }],
-    [{ durationMs: 140_000, bytes: limits.maxBytes, framesPerSecond: 60 }],
+    [{ durationMs: 140_000, movieMs: 140_000, bytes: limits.maxBytes, framesPerSecond: 60 }],
     [{ framesPerSecond: 59.94 }],
     [{ codecString: 'avc1.42E01E' }],
     [{ durationMs: 500 }],
@@ -59,6 +60,15 @@ describe('planVideo', () => {
       reasons: [expect.stringMatching(reason)],
     });
   });
+
+  it.each([
+    [{ movieMs: 170_000 }, 139_700],
+    [{ movieMs: 140_001 }, 139_700],
+    [{ format: 'mkv', movieMs: 139_990 }, 139_700],
+    [{ format: 'mkv', movieMs: 139_700 }, null],
+  ] as const)('cuts %j, whose packets it copies, at %j ms', (changes, cutMs) =>
+    expect(planVideo(video(changes), limits)).toMatchObject({ video: null, audio: 'copy', cutMs }),
+  );
 
   it('names every reason', () => {
     const plan = planVideo(
@@ -98,6 +108,7 @@ describe('planVideo', () => {
       width: fc.integer({ min: 0, max: 10_000 }),
       height: fc.integer({ min: 0, max: 10_000 }),
       durationMs: fc.integer({ min: 0, max: 300_000 }),
+      movieMs: fc.integer({ min: 0, max: 300_000 }),
       framesPerSecond: fc.double({ min: 0, max: 1_000, noNaN: true }),
       bytes: fc.integer({ min: 0, max: 2 ** 31 }),
       codec: fc.constantFrom('avc', 'hevc', null),
@@ -117,6 +128,8 @@ describe('planVideo', () => {
         expect(short).toBeLessThanOrEqual(limits.maxShortSide);
         expect(long / short).toBeLessThanOrEqual(limits.maxAspectRatio);
         expect(changes.durationMs).toBeLessThanOrEqual(limits.maxDurationMs);
+        const lastsMs = plan.act === 'transcode' ? (plan.cutMs ?? changes.movieMs) : changes.movieMs;
+        expect(lastsMs).toBeLessThanOrEqual(limits.maxDurationMs);
         if (plan.act === 'pass') expect(changes.bytes).toBeLessThanOrEqual(limits.maxBytes);
         else expect((plan.maxBitRate * changes.durationMs) / 8000).toBeLessThan(limits.maxBytes);
         if (plan.act === 'transcode' && plan.video)

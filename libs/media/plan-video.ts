@@ -16,6 +16,8 @@ export interface Transcoding {
     readonly framesPerSecond: number | null;
   } | null;
   readonly audio: 'none' | 'copy' | 'encode';
+  /** Where it is cut; null: it is short enough. */
+  readonly cutMs: number | null;
   /** For picture and sound together, in bits per second; what keeps the result within X's bytes. */
   readonly maxBitRate: number;
 }
@@ -34,6 +36,12 @@ const names: Readonly<Record<string, string>> = {
   mpegts: 'MPEG transport stream',
 };
 
+/**
+ * What a cut stays below X's limit. Sound ends with a whole frame and may begin one early: at 8 kHz a frame of AAC takes
+ * 128 ms.
+ */
+const cutMarginMs = 300;
+
 /** `profile_idc` of Baseline, Main, Extended and High: all of them 8 bits per channel and 4:2:0. */
 const plainProfiles = ['42', '4d', '58', '64'];
 
@@ -46,15 +54,21 @@ export function planVideo(video: VideoHeader, limits: VideoLimits): VideoPlan {
   if (isTooLarge)
     picture.push(`it has ${megabytes(video.bytes)} where X takes ${megabytes(limits.maxBytes)}`);
   const sound = soundFaults(video);
+  const isTooLong = video.movieMs > limits.maxDurationMs;
+  const length = isTooLong
+    ? [`it lasts ${time(video.movieMs)} where X takes ${time(limits.maxDurationMs)}`]
+    : [];
   const container =
     video.format === 'mp4' || video.format === 'mov' ? [] : [`its container is ${names[video.format]}`];
-  const reasons = [...container, ...picture, ...sound];
+  const reasons = [...container, ...picture, ...sound, ...length];
   if (reasons.length === 0) return { act: 'pass' };
+  const cutMs = limits.maxDurationMs - cutMarginMs;
   return {
     act: 'transcode',
     reasons,
     video: picture.length > 0 ? targetFor(video, limits) : null,
     audio: video.audio === null ? 'none' : sound.length > 0 ? 'encode' : 'copy',
+    cutMs: video.movieMs > cutMs ? cutMs : null,
     maxBitRate: Math.floor((limits.maxBytes * 8 * 0.92) / (video.durationMs / 1000)),
   };
 }
@@ -147,7 +161,8 @@ function named(codec: string | null): string {
   return codec === null ? 'unknown' : (names[codec] ?? codec.toUpperCase());
 }
 
-function time(durationMs: number): string {
-  const seconds = Math.round(durationMs / 1000);
+/** Rounded up, so that what is too long reads so. */
+export function time(durationMs: number): string {
+  const seconds = Math.ceil(durationMs / 1000);
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
 }

@@ -1,6 +1,6 @@
 import { ProblemError } from '#libs/problem/problem.ts';
 import type { VideoInspection } from './inspect.ts';
-import { planVideo, type Transcoding } from './plan-video.ts';
+import { planVideo, type Transcoding, time } from './plan-video.ts';
 import { removeIfFailed } from './prepare-image.ts';
 import { describe, outputFor, type PreparedMedia, toNote, type Work } from './prepared-media.ts';
 import { removeMetadata } from './remove-metadata.ts';
@@ -37,8 +37,12 @@ async function checkResult(output: string, work: Work): Promise<void> {
   const made = await work.images.run({ act: 'probe', file: output, format: 'mp4' }, work.signal);
   const plan = planVideo(made, work.limits.video);
   if (plan.act === 'pass') return;
-  const reason = plan.act === 'refuse' ? plan.detail : `After conversion ${plan.reasons.join(', ')}.`;
-  throw new ProblemError('media_unsupported', `${reason} Send it as a smaller MP4 (H.264, AAC).`);
+  if (plan.act === 'refuse') throw new ProblemError(plan.code, plan.detail);
+  const isTooLarge = made.bytes > work.limits.video.maxBytes;
+  throw new ProblemError(
+    'media_unsupported',
+    `After conversion ${plan.reasons.join(', ')}. ${isTooLarge ? 'Send it as a smaller' : 'Export it anew as an'} MP4 (H.264, AAC).`,
+  );
 }
 
 function withoutFfmpeg(plan: Transcoding): ProblemError {
@@ -56,5 +60,6 @@ function noteOn(plan: Transcoding): string | null {
   return toNote([
     `${how} because ${plan.reasons.join(', ')}`,
     padded ? `given black bars to make it ${padded.width}×${padded.height}` : null,
+    plan.cutMs === null ? null : `cut at ${time(plan.cutMs)}`,
   ]);
 }

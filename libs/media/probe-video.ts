@@ -13,6 +13,7 @@ import {
 import { DamagedMediaError } from './decode-errors.ts';
 import { isInterlaced } from './h264.ts';
 import type { ProbeTask } from './image-task.ts';
+import { statedDurationMs } from './movie-header.ts';
 
 /** What a video says about itself, as far as X's rules ask for it. */
 export interface VideoHeader {
@@ -20,6 +21,8 @@ export interface VideoHeader {
   readonly bytes: number;
   /** From the first frame to the end of the last one. */
   readonly durationMs: number;
+  /** Of the longest track, or as the file says: what X judges. */
+  readonly movieMs: number;
   /** As shown: turned, and with square pixels. */
   readonly width: number;
   readonly height: number;
@@ -56,11 +59,11 @@ export async function probeVideo(task: ProbeTask): Promise<VideoHeader> {
   const stats = await video.computePacketStats(countedFrames);
   const durationMs = Math.round(((await video.computeDuration()) - start) * 1000);
   const { num, den } = await video.getPixelAspectRatio();
-  const bytes = await input.source.getSize();
   return {
     format: task.format,
-    bytes,
+    bytes: await input.source.getSize(),
     durationMs,
+    movieMs: await movieMs(input, task),
     width: await video.getDisplayWidth(),
     height: await video.getDisplayHeight(),
     hasSquarePixels: num === den,
@@ -70,6 +73,13 @@ export async function probeVideo(task: ProbeTask): Promise<VideoHeader> {
     isInterlaced: isInterlaced((await video.getDecoderConfig())?.description),
     audio: audio ? await audioHeader(audio) : null,
   };
+}
+
+async function movieMs(input: Input, { file, format }: ProbeTask): Promise<number> {
+  const endMs = (await input.computeDuration()) * 1000;
+  // The others may begin at any time of day.
+  if (format === 'mp4' || format === 'mov') return Math.max(Math.round(endMs), await statedDurationMs(file));
+  return Math.round(endMs - (await input.getFirstTimestamp()) * 1000);
 }
 
 /** A cut-off file still states its whole duration: only the bytes of the last packet tell. Gives the start in seconds. */

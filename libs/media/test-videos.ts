@@ -65,6 +65,12 @@ export function turnByTable(bytes: Buffer): Buffer {
   return turned;
 }
 
+/** How long an MP4 says that it lasts, in milliseconds: X refuses by this number (ISO/IEC 14496-12, 8.2.2). */
+export function statedMs(bytes: Buffer): number {
+  const at = bytes.indexOf('mvhd');
+  return (bytes.readUInt32BE(at + 20) / bytes.readUInt32BE(at + 16)) * 1000;
+}
+
 /** What ffprobe, and not our own probe, says of a file. */
 export function ffprobe(file: string) {
   const text = execFileSync(

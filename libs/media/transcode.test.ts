@@ -31,7 +31,14 @@ describe('ffmpeg', () => {
     await writeFile(command, `#!/bin/sh\nenv > '${seen}'\nexit 1\n`);
     await chmod(command, 0o755);
     await writeFile(file, 'a video');
-    const plan = { act: 'transcode', reasons: [], video: null, audio: 'none', maxBitRate: 1 } as const;
+    const plan = {
+      act: 'transcode',
+      reasons: [],
+      video: null,
+      audio: 'none',
+      maxBitRate: 1,
+      cutMs: null,
+    } as const;
     const ffmpeg = { ...defaultFfmpeg, command };
     const transcoding = withSecret(() =>
       transcode({ file, format: 'mp4', durationMs: 1, output: join(folder.path, 'out'), plan, ffmpeg }),
@@ -51,7 +58,14 @@ describe('ffmpeg', () => {
     const command = join(folder.path, 'convert-it');
     await writeFile(command, '#!/bin/sh\nexit 0\n');
     await chmod(command, 0o755);
-    const plan = { act: 'transcode', reasons: [], video: null, audio: 'none', maxBitRate: 1 } as const;
+    const plan = {
+      act: 'transcode',
+      reasons: [],
+      video: null,
+      audio: 'none',
+      maxBitRate: 1,
+      cutMs: null,
+    } as const;
     const run = (searchPath: string) =>
       transcode({
         ...{ file: command, format: 'mp4', durationMs: 1, output, plan },
@@ -76,7 +90,7 @@ describe.skipIf(!hasFfmpeg || process.platform !== 'linux')(`ffmpeg at work${nee
     await writeFile(file, video({ seconds: 60, sound: false }));
     // So large that it would take minutes.
     const plan = {
-      ...{ act: 'transcode', reasons: [], audio: 'none', maxBitRate: 8_000_000 },
+      ...{ act: 'transcode', reasons: [], audio: 'none', maxBitRate: 8_000_000, cutMs: null },
       video: { width: 3_840, height: 2_160, padded: null, framesPerSecond: null },
     };
     const options = { file, format: 'mp4', durationMs: 60_000, output: join(folder.path, 'out'), plan };

@@ -103,6 +103,7 @@ export function ffmpegArguments({ file, format, output, plan }: TranscodeOptions
     ...['-map', '0:v:0', '-map', '0:a:0?', '-dn', '-sn', '-map_metadata', '-1', '-map_chapters', '-1'],
     ...pictureArguments(plan),
     ...soundArguments(plan),
+    ...(plan.cutMs === null ? [] : ['-t', String(plan.cutMs / 1000)]),
     ...['-movflags', '+faststart', '-threads', '2', '-f', 'mp4', `file:${absolute(output)}`],
   ];
 }
