@@ -85,6 +85,11 @@ describe.skipIf(!hasFfmpeg)(`a video that X does not take${needsFfmpeg}`, () => 
     ['10 bits', { options: ['-profile:v', 'high10', '-pix_fmt', 'yuv420p10le'] }, /8 bits/],
     ['4:4:4', { options: ['-profile:v', 'high444', '-pix_fmt', 'yuv444p'] }, /4:2:0/],
     ['interlaced', { options: ['-flags', '+ilme+ildct'] }, /interlaced/],
+    [
+      'interlaced in a transport stream',
+      { ending: 'ts', options: ['-flags', '+ilme+ildct'] },
+      /^Converted .*interlaced/,
+    ],
     ['odd pixels', { options: ['-vf', 'setsar=4/3'] }, /square/],
     ['100 frames a second', { rate: 100 }, /100 frames per second/],
     ['1600×900', { size: '1600x900' }, /1600×900/],
@@ -103,6 +108,15 @@ describe.skipIf(!hasFfmpeg)(`a video that X does not take${needsFfmpeg}`, () => 
     expect(probed.streams).toBe(2);
     expect(Math.max(Number(probed.picture?.width), 0)).toBeLessThanOrEqual(1280);
     expect(Math.abs(probed.seconds - 1)).toBeLessThan(0.15);
+  });
+
+  it.each([
+    ['interlaced', '320x180', ['-flags', '+ilme+ildct'], 90],
+    ['interlaced, of high profile', '320x200', ['-flags', '+ilme+ildct', '-profile:v', 'high'], 100],
+    ['not interlaced', '320x200', [], 100],
+  ] as const)('keeps its shape in a transport stream: %s', async (_name, size, options, height) => {
+    const { probed } = await prepare(video({ size, ending: 'ts', options }), { video: { maxLongSide: 160 } });
+    expect([probed.picture?.width, probed.picture?.height]).toEqual([160, height]);
   });
 
   it('for its sound alone keeps its picture', async () => {

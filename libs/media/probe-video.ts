@@ -1,4 +1,5 @@
 import {
+  type EncodedPacket,
   EncodedPacketSink,
   FilePathSource,
   Input,
@@ -11,7 +12,7 @@ import {
   WEBM,
 } from 'mediabunny';
 import { DamagedMediaError } from './decode-errors.ts';
-import { isInterlaced } from './h264.ts';
+import { readSequence } from './h264.ts';
 import type { ProbeTask } from './image-task.ts';
 import { statedDurationMs } from './movie-header.ts';
 
@@ -54,10 +55,15 @@ export async function probeVideo(task: ProbeTask): Promise<VideoHeader> {
   const video = await input.getPrimaryVideoTrack();
   if (!video) throw new DamagedMediaError('No video track');
   const audio = await input.getPrimaryAudioTrack();
-  const start = await checkWhole(video);
+  const first = await checkWhole(video);
   if (audio) await checkWhole(audio);
   const stats = await video.computePacketStats(countedFrames);
-  const durationMs = Math.round(((await video.computeDuration()) - start) * 1000);
+  const durationMs = Math.round(((await video.computeDuration()) - first.timestamp) * 1000);
+  const codec = await video.getCodec();
+  const description = (await video.getDecoderConfig())?.description;
+  const sequence = codec === 'avc' ? readSequence(description, first.data) : null;
+  // Where the stream alone says it, mediabunny takes the lines of one field for all of them.
+  const stretch = sequence && !description ? sequence.height / (await video.getCodedHeight()) : 1;
   const { num, den } = await video.getPixelAspectRatio();
   return {
     format: task.format,
@@ -65,12 +71,12 @@ export async function probeVideo(task: ProbeTask): Promise<VideoHeader> {
     durationMs,
     movieMs: await movieMs(input, task),
     width: await video.getDisplayWidth(),
-    height: await video.getDisplayHeight(),
+    height: Math.round((await video.getDisplayHeight()) * stretch),
     hasSquarePixels: num === den,
     framesPerSecond: Math.round(stats.averagePacketRate * 100) / 100,
-    codec: await video.getCodec(),
+    codec,
     codecString: await video.getCodecParameterString(),
-    isInterlaced: isInterlaced((await video.getDecoderConfig())?.description),
+    isInterlaced: sequence?.isInterlaced ?? false,
     audio: audio ? await audioHeader(audio) : null,
   };
 }
@@ -82,13 +88,13 @@ async function movieMs(input: Input, { file, format }: ProbeTask): Promise<numbe
   return Math.round(endMs - (await input.getFirstTimestamp()) * 1000);
 }
 
-/** A cut-off file still states its whole duration: only the bytes of the last packet tell. Gives the start in seconds. */
-async function checkWhole(track: InputVideoTrack | InputAudioTrack): Promise<number> {
+/** A cut-off file still states its whole duration: only the bytes of the last packet tell. Gives the first one. */
+async function checkWhole(track: InputVideoTrack | InputAudioTrack): Promise<EncodedPacket> {
   const sink = new EncodedPacketSink(track);
   const first = await sink.getFirstPacket();
   const last = await sink.getPacket(Number.POSITIVE_INFINITY);
   if (!first || !last) throw new DamagedMediaError('Packets are missing');
-  return first.timestamp;
+  return first;
 }
 
 async function audioHeader(track: InputAudioTrack): Promise<AudioHeader> {
