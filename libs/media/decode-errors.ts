@@ -6,6 +6,14 @@ export class DamagedMediaError extends Error {
   }
 }
 
+/** There is sound, and nothing to see. */
+export class NoPictureError extends Error {
+  constructor() {
+    super('No picture');
+    this.name = 'NoPictureError';
+  }
+}
+
 /** More pixels than may be decoded. */
 export class TooManyPixelsError extends Error {
   constructor(message: string) {

@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
-import { DoesNotFitError, TooManyPixelsError } from './decode-errors.ts';
+import { DoesNotFitError, NoPictureError, TooManyPixelsError } from './decode-errors.ts';
 import type { ImageAnswer, ImageFailure, ImageResults, ImageTask } from './image-task.ts';
 
 type Outcome = { readonly done: ImageResults[keyof ImageResults] } | { readonly failed: ImageFailure };
@@ -63,6 +63,7 @@ async function act(task: ImageTask): Promise<ImageResults[keyof ImageResults]> {
 
 function toFailure(error: unknown, task: ImageTask): ImageFailure {
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof NoPictureError) return { reason: 'sound', message };
   if (error instanceof DoesNotFitError) return { reason: 'size', message };
   if (error instanceof TooManyPixelsError || /exceeds pixel limit/i.test(message))
     return { reason: 'pixels', message };

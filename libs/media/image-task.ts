@@ -142,8 +142,8 @@ export type ImageAnswer = { readonly id: number; readonly memoryBytes: number } 
   | { readonly failed: ImageFailure }
 );
 
-/** `damaged`: the decoder objects; `pixels`, `memory`, `cpu`: more than allowed; `size`: does not fit; `disk`: it is full; `bug`: ours. */
+/** `damaged`: the decoder objects; `sound`: there is nothing else; `pixels`, `memory`, `cpu`: more than allowed; `size`: does not fit; `disk`: it is full; `bug`: ours. */
 export interface ImageFailure {
-  readonly reason: 'damaged' | 'pixels' | 'memory' | 'cpu' | 'size' | 'disk' | 'bug';
+  readonly reason: 'damaged' | 'sound' | 'pixels' | 'memory' | 'cpu' | 'size' | 'disk' | 'bug';
   readonly message: string;
 }

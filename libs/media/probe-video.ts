@@ -11,7 +11,7 @@ import {
   QTFF,
   WEBM,
 } from 'mediabunny';
-import { DamagedMediaError } from './decode-errors.ts';
+import { DamagedMediaError, NoPictureError } from './decode-errors.ts';
 import { readSequence } from './h264.ts';
 import type { ProbeTask } from './image-task.ts';
 import { statedDurationMs } from './movie-header.ts';
@@ -53,8 +53,8 @@ export async function probeVideo(task: ProbeTask): Promise<VideoHeader> {
     formats: [MP4, QTFF, MATROSKA, WEBM, MPEG_TS],
   });
   const video = await input.getPrimaryVideoTrack();
-  if (!video) throw new DamagedMediaError('No video track');
   const audio = await input.getPrimaryAudioTrack();
+  if (!video) throw audio ? new NoPictureError() : new DamagedMediaError('No track');
   const first = await checkWhole(video);
   if (audio) await checkWhole(audio);
   const stats = await video.computePacketStats(countedFrames);

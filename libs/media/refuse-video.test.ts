@@ -52,7 +52,8 @@ describe.skipIf(!hasFfmpeg)(`a video that nothing can be done about${needsFfmpeg
 
   it('is refused when it has no picture', async () => {
     await expect(prepare(video({ options: ['-vn'] }))).rejects.toMatchObject({
-      code: /media_(broken|unsupported)/,
+      code: 'media_unsupported',
+      detail: 'This file has no picture, only sound. Send a video, or a picture.',
     });
   });
 
