@@ -8,6 +8,7 @@ const limits = mediaLimits.video;
 const video = (changes: Partial<VideoHeader>): VideoHeader => ({
   format: 'mp4',
   bytes: 10_000_000,
+  stream: 'i:1',
   durationMs: 30_000,
   movieMs: 30_000,
   width: 1_280,
@@ -17,7 +18,7 @@ const video = (changes: Partial<VideoHeader>): VideoHeader => ({
   codec: 'avc',
   codecString: 'avc1.64001f',
   isInterlaced: false,
-  audio: { codec: 'aac', codecString: 'mp4a.40.2', channels: 2 },
+  audio: { stream: 'i:2', codec: 'aac', codecString: 'mp4a.40.2', channels: 2 },
   ...changes,
 });
 
@@ -47,11 +48,11 @@ describe('planVideo', () => {
   });
 
   it.each([
-    [{ audio: { codec: 'opus', codecString: 'opus', channels: 2 } }, /Opus/],
-    [{ audio: { codec: 'aac', codecString: 'mp4a.40.5', channels: 2 } }, /AAC-LC/],
-    [{ audio: { codec: 'aac', codecString: 'mp4a.40.29', channels: 2 } }, /AAC-LC/],
-    [{ audio: { codec: 'aac', codecString: 'mp4a.40.2', channels: 6 } }, /6 channels/],
-    [{ audio: { codec: null, codecString: null, channels: 2 } }, /unknown/],
+    [{ audio: { stream: 'i:2', codec: 'opus', codecString: 'opus', channels: 2 } }, /Opus/],
+    [{ audio: { stream: 'i:2', codec: 'aac', codecString: 'mp4a.40.5', channels: 2 } }, /AAC-LC/],
+    [{ audio: { stream: 'i:2', codec: 'aac', codecString: 'mp4a.40.29', channels: 2 } }, /AAC-LC/],
+    [{ audio: { stream: 'i:2', codec: 'aac', codecString: 'mp4a.40.2', channels: 6 } }, /6 channels/],
+    [{ audio: { stream: 'i:2', codec: null, codecString: null, channels: 2 } }, /unknown/],
   ] as const)('encodes the sound alone of %j', (changes, reason) => {
     expect(planVideo(video(changes), limits)).toMatchObject({
       act: 'transcode',

@@ -16,6 +16,8 @@ export interface Transcoding {
     readonly framesPerSecond: number | null;
   } | null;
   readonly audio: 'none' | 'copy' | 'encode';
+  /** The tracks that are taken, as ffmpeg names them: pictures, and sound if there is any. */
+  readonly streams: readonly string[];
   /** Where it is cut; null: it is short enough. */
   readonly cutMs: number | null;
   /** For picture and sound together, in bits per second; what keeps the result within X's bytes. */
@@ -68,6 +70,7 @@ export function planVideo(video: VideoHeader, limits: VideoLimits): VideoPlan {
     reasons,
     video: picture.length > 0 ? targetFor(video, limits) : null,
     audio: video.audio === null ? 'none' : sound.length > 0 ? 'encode' : 'copy',
+    streams: [video.stream, ...(video.audio ? [video.audio.stream] : [])],
     cutMs: video.movieMs > cutMs ? cutMs : null,
     maxBitRate: Math.floor((limits.maxBytes * 8 * 0.92) / (video.durationMs / 1000)),
   };

@@ -20,6 +20,8 @@ import { statedDurationMs } from './movie-header.ts';
 export interface VideoHeader {
   readonly format: ProbeTask['format'];
   readonly bytes: number;
+  /** The track of the pictures that this is about, as ffmpeg names it. */
+  readonly stream: string;
   /** From the first frame to the end of the last one. */
   readonly durationMs: number;
   /** Of the longest track, or as the file says: what X judges. */
@@ -38,6 +40,8 @@ export interface VideoHeader {
 }
 
 export interface AudioHeader {
+  /** Its track, as ffmpeg names it. */
+  readonly stream: string;
   readonly codec: string | null;
   readonly codecString: string | null;
   readonly channels: number;
@@ -52,9 +56,8 @@ export async function probeVideo(task: ProbeTask): Promise<VideoHeader> {
     source: new FilePathSource(task.file),
     formats: [MP4, QTFF, MATROSKA, WEBM, MPEG_TS],
   });
-  const video = await input.getPrimaryVideoTrack();
+  const video = await mainPicture(input);
   const audio = await input.getPrimaryAudioTrack();
-  if (!video) throw audio ? new NoPictureError() : new DamagedMediaError('No track');
   const first = await checkWhole(video);
   if (audio) await checkWhole(audio);
   const stats = await video.computePacketStats(countedFrames);
@@ -68,6 +71,7 @@ export async function probeVideo(task: ProbeTask): Promise<VideoHeader> {
   return {
     format: task.format,
     bytes: await input.source.getSize(),
+    stream: streamOf(video, task),
     durationMs,
     movieMs: await movieMs(input, task),
     width: await video.getDisplayWidth(),
@@ -77,8 +81,23 @@ export async function probeVideo(task: ProbeTask): Promise<VideoHeader> {
     codec,
     codecString: await video.getCodecParameterString(),
     isInterlaced: sequence?.isInterlaced ?? false,
-    audio: audio ? await audioHeader(audio) : null,
+    audio: audio ? await audioHeader(audio, task) : null,
   };
+}
+
+/** Not the cover, which may be a track of one still picture; it has no codec that mediabunny names. */
+async function mainPicture(input: Input): Promise<InputVideoTrack> {
+  const filter = async (track: InputVideoTrack) => (await track.getCodec()) !== null;
+  const video = (await input.getPrimaryVideoTrack({ filter })) ?? (await input.getPrimaryVideoTrack());
+  if (video) return video;
+  const sound = await input.getPrimaryAudioTrack();
+  throw sound ? new NoPictureError() : new DamagedMediaError('No track');
+}
+
+/** By its id, or, in Matroska, where ffmpeg knows none, by its place among those of its kind. */
+function streamOf(track: InputVideoTrack | InputAudioTrack, { format }: ProbeTask): string {
+  if (format !== 'mkv' && format !== 'webm') return `i:${track.id}`;
+  return `${track.isVideoTrack() ? 'v' : 'a'}:${track.number - 1}`;
 }
 
 async function movieMs(input: Input, { file, format }: ProbeTask): Promise<number> {
@@ -97,8 +116,9 @@ async function checkWhole(track: InputVideoTrack | InputAudioTrack): Promise<Enc
   return first;
 }
 
-async function audioHeader(track: InputAudioTrack): Promise<AudioHeader> {
+async function audioHeader(track: InputAudioTrack, task: ProbeTask): Promise<AudioHeader> {
   return {
+    stream: streamOf(track, task),
     codec: await track.getCodec(),
     codecString: await track.getCodecParameterString(),
     channels: await track.getNumberOfChannels(),

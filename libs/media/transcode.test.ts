@@ -38,6 +38,7 @@ describe('ffmpeg', () => {
       audio: 'none',
       maxBitRate: 1,
       cutMs: null,
+      streams: ['v:0'],
     } as const;
     const ffmpeg = { ...defaultFfmpeg, command };
     const transcoding = withSecret(() =>
@@ -65,6 +66,7 @@ describe('ffmpeg', () => {
       audio: 'none',
       maxBitRate: 1,
       cutMs: null,
+      streams: ['v:0'],
     } as const;
     const run = (searchPath: string) =>
       transcode({
@@ -90,7 +92,14 @@ describe.skipIf(!hasFfmpeg || process.platform !== 'linux')(`ffmpeg at work${nee
     await writeFile(file, video({ seconds: 60, sound: false }));
     // So large that it would take minutes.
     const plan = {
-      ...{ act: 'transcode', reasons: [], audio: 'none', maxBitRate: 8_000_000, cutMs: null },
+      ...{
+        act: 'transcode',
+        reasons: [],
+        audio: 'none',
+        maxBitRate: 8_000_000,
+        cutMs: null,
+        streams: ['v:0'],
+      },
       video: { width: 3_840, height: 2_160, padded: null, framesPerSecond: null },
     };
     const options = { file, format: 'mp4', durationMs: 60_000, output: join(folder.path, 'out'), plan };

@@ -100,7 +100,8 @@ export function ffmpegArguments({ file, format, output, plan }: TranscodeOptions
   return [
     ...['-nostdin', '-hide_banner', '-v', 'error', '-progress', 'pipe:1', '-y'],
     ...['-protocol_whitelist', 'file', '-f', demuxers[format], '-i', `file:${absolute(file)}`],
-    ...['-map', '0:v:0', '-map', '0:a:0?', '-dn', '-sn', '-map_metadata', '-1', '-map_chapters', '-1'],
+    ...plan.streams.flatMap((stream) => ['-map', `0:${stream}`]),
+    ...['-dn', '-sn', '-map_metadata', '-1', '-map_chapters', '-1'],
     ...pictureArguments(plan),
     ...soundArguments(plan),
     ...(plan.cutMs === null ? [] : ['-t', String(plan.cutMs / 1000)]),

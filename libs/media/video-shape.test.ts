@@ -37,6 +37,34 @@ async function brightness(bytes: Buffer, where: 'middle' | 'edge'): Promise<numb
   return row.reduce((sum, value) => sum + value, 0) / row.length;
 }
 
+describe.skipIf(!hasFfmpeg)(`of a video with several tracks${needsFfmpeg}`, () => {
+  const cover = [
+    ...['-map', '0:v', '-map', '0:v', '-map', '1:a', '-c:v:0', 'mjpeg', '-pix_fmt:v:0', 'yuvj420p'],
+    ...['-filter:v:0', 'trim=end_frame=1,scale=100:100', '-disposition:v:0', '0', '-profile:v:0', '-99'],
+  ];
+
+  it.each([
+    ['mov', 'hevc', ['-c:v:1', 'libx265', '-profile:v:1', 'main', '-x265-params', 'log-level=error']],
+    ['mkv', 'VP8', ['-c:v:1', 'libvpx', '-deadline', 'realtime', '-profile:v:1', '0']],
+    ['mkv', 'H.264', ['-disposition:v:1', '0']],
+  ] as const)('in %s the pictures that move are taken, and not the cover before them: %s', async (...how) => {
+    const [ending, , options] = how;
+    const { probed } = await prepare(video({ ending, options: [...cover, ...options] }));
+    expect(probed).toMatchObject({ picture: { codec_name: 'h264', width: 320 }, streams: 2 });
+    expect(Number(probed.picture?.nb_frames)).toBeGreaterThan(20);
+  });
+
+  it.each(['mov', 'mkv', 'ts'])('in %s the sound is taken that was looked at', async (ending) => {
+    const options = [
+      ...['-map', '0:v', '-map', '1:a', '-map', '1:a', '-c:a:0', 'ac3', '-ar:a:0', '48000'],
+      ...['-disposition:a:0', '0', '-disposition:a:1', 'default', '-vf', 'setsar=4/3'],
+    ];
+    const { probed, note } = await prepare(video({ ending, options }));
+    expect(probed.sound?.codec_name).toBe('aac');
+    expect(note).toContain('pixels are not square');
+  });
+});
+
 describe.skipIf(!hasFfmpeg)(`a video longer than X takes it for its width${needsFfmpeg}`, () => {
   it.each([
     ['lying', '640x64', [640, 214]],
