@@ -12,12 +12,16 @@ interface Page {
   readonly jobs: readonly Pick<JobView, 'job_id' | 'status' | 'message'>[];
   readonly next_cursor: string | null;
 }
+interface Me {
+  readonly limits: { readonly open_jobs: { readonly used: number } };
+}
 interface Problem {
   readonly code: string;
   readonly errors?: readonly { readonly field: string }[];
 }
 
 const create = 'POST /2/tweets';
+const tooMany = { title: 'Too Many Requests', detail: 'Too Many Requests', type: 'about:blank', status: 429 };
 let system: System;
 beforeAll(async () => {
   system = await startSystem({
@@ -245,6 +249,23 @@ describe('GET /jobs/{job_id}/events', () => {
 });
 
 describe('expires_at', () => {
+  it('that comes before X lets the post pass ends the job then, and makes room for others', async () => {
+    const session = await system.connect('sandbox_cleo');
+    const resetAt = Math.ceil(Date.now() / 1000) + 3600;
+    const limit = { 'x-rate-limit-limit': '100', 'x-rate-limit-remaining': '0' };
+    const headers = { ...limit, 'x-rate-limit-reset': String(resetAt) };
+    system.simulator.faults.next(create, answer(429, tooMany, headers));
+    const openJobs = async () => (await session.request<Me>('GET', '/me')).body.limits.open_jobs.used;
+    const before = await openJobs();
+    const expires_at = new Date(Date.now() + 2500).toISOString();
+    const { job_id } = await accept(session, { text: 'Not that late', expires_at });
+    const job = await session.ended(job_id);
+    expect(job).toMatchObject({ status: 'failed', retry_at: null, error: { code: 'expired' } });
+    expect(Date.parse(job.updated_at)).toBeGreaterThanOrEqual(Date.parse(expires_at));
+    expect(tweetsOf(session).map(({ text }) => text)).not.toContain('Not that late');
+    expect(await openJobs()).toBe(before);
+  });
+
   it('that passes while no worker comes ends the job, and nothing is posted', async () => {
     await using idle = await startSystem({ workers: 0 });
     const session = await idle.connect();

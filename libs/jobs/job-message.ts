@@ -38,7 +38,7 @@ export function describeJob(job: Job, situation: Situation, now: number): string
     case 'scheduled':
       return `The post is scheduled for ${dateAndTime(job.publishAt ?? now)}.`;
     case 'waiting':
-      return describeWait(situation.waitReason ?? 'x_down', situation.retryAt ?? now, now);
+      return describeWait(job, situation, now);
     case 'queued':
       return 'The post is accepted and will be sent in a moment.';
     case 'processing':
@@ -46,11 +46,20 @@ export function describeJob(job: Job, situation: Situation, now: number): string
   }
 }
 
-function describeWait(reason: WaitReason, until: number, now: number): string {
+function describeWait({ expiresAt }: Job, { waitReason, retryAt }: Situation, now: number): string {
+  const reason = waitReason ?? 'x_down';
+  const until = retryAt ?? now;
+  // The wait ends then only because the post does.
+  if (expiresAt !== null && until >= expiresAt)
+    return `${waits[reason]}. The post expires ${timeFrom(now, expiresAt)}, before it can be tried again: it will not be posted.`;
+  const end =
+    expiresAt === null
+      ? ''
+      : ` If that is not possible before it expires ${timeFrom(now, expiresAt)}, it will not be posted.`;
   const when = retryTime(until, now);
   if (reason === 'credits')
-    return `${waits.credits}. Its operator has to add some at X, or the post fails in the end; it will be tried again ${when}.`;
-  return `${waits[reason]}. The post will be tried again ${when}; nothing needs to be done.`;
+    return `${waits.credits}. Its operator has to add some at X, or the post fails in the end; it will be tried again ${when}.${end}`;
+  return `${waits[reason]}. The post will be tried again ${when}; nothing needs to be done.${end}`;
 }
 
 const minute = 60_000;
@@ -58,9 +67,12 @@ const minute = 60_000;
 /** Waits end a little later than they have to: a time to the minute, never one that is too early. */
 function retryTime(until: number, now: number): string {
   if (until - now < minute) return 'in a moment';
-  const at = Math.ceil(until / minute) * minute;
-  return dateOf(at) === dateOf(now) ? `at ${timeOf(at)}` : `on ${dateAndTime(at)}`;
+  return timeFrom(now, Math.ceil(until / minute) * minute);
 }
+
+/** A time as it is told to somebody for whom it is `now`. */
+const timeFrom = (now: number, at: number): string =>
+  dateOf(at) === dateOf(now) ? `at ${timeOf(at)}` : `on ${dateAndTime(at)}`;
 
 const dates = new Intl.DateTimeFormat('en-GB', {
   day: 'numeric',

@@ -70,6 +70,17 @@ describe('the job object', () => {
     );
   });
 
+  it('says of a wait what becomes of a post that expires', () => {
+    const wait = { state: 'ready', notBefore: now + 15 * 60_000, waitReason: 'limit' } as const;
+    const limited = 'X limits how much this account may do right now. The post';
+    expect(view({ ...wait, expiresAt: now + 25 * 3_600_000 }).message).toBe(
+      `${limited} will be tried again at 00:15 UTC; nothing needs to be done. If that is not possible before it expires on 2 January 2026, 01:00 UTC, it will not be posted.`,
+    );
+    expect(view({ ...wait, expiresAt: now + 15 * 60_000 }).message).toBe(
+      `${limited} expires at 00:15 UTC, before it can be tried again: it will not be posted.`,
+    );
+  });
+
   it('tells a failure in sentences', () => {
     const failed = (detail: string) =>
       view({ state: 'failed', error: { code: 'rejected_by_x', detail } }).message;

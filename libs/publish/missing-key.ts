@@ -2,6 +2,7 @@ import type { Job, JobError } from '#libs/jobs/job.ts';
 import type { MoveFacts } from '#libs/jobs/job-store.ts';
 import type { UnknownKeyError } from '#libs/sealing/sealing.ts';
 import { leaveUnconfirmed, lookFirst, observeLater, unknownOutcome } from './confirm.ts';
+import { untilExpiry } from './expiry.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import type { ItemRun } from './run-item.ts';
 
@@ -41,15 +42,17 @@ export async function waitForKey(
   if (overdue) return (await fail(deps, job, { owner })) ? null : await look();
   const first = job.waitReason !== 'key';
   if (first) tell(deps, job, error);
-  const waitMs = pauseMs(now - since);
-  const wait = job.state === 'confirming' ? {} : { notBefore: now + waitMs, failingSince: since };
+  const again = now + pauseMs(now - since);
+  const isConfirming = job.state === 'confirming';
+  const until = isConfirming ? again : untilExpiry(job, again);
+  const wait = isConfirming ? {} : { notBefore: until, failingSince: since };
   await deps.jobs.move(job.id, 'note', {
     owner,
     // Named once: each time would be another line of the post's past.
     patch: { starts: 0, ...wait, ...(first ? { waitReason: 'key' as const } : {}) },
-    checkAfterMs: waitMs + 5000,
+    checkAt: until + 5000,
   });
-  return now + waitMs;
+  return until;
 
   /** Redis has forgotten things: the post may be on X, and is not called failed before that is known. */
   async function look(): Promise<RunResult> {
@@ -72,7 +75,7 @@ export async function itemWaitsForKey(
     return null;
   }
   if (item.waitReason !== 'key') tell(deps, job, error);
-  const notBefore = now + pauseMs(now - since);
+  const notBefore = untilExpiry(job, now + pauseMs(now - since));
   await save({ notBefore, waitReason: 'key', failingSince: since }, { passed: true });
   return notBefore;
 }

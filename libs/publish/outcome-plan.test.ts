@@ -39,6 +39,26 @@ it.each([
   expect(tries.at(-1)).toBeLessThan(1.2 * giveUpAfterMs);
 });
 
+it.each(['not_sent', 'limited', 'credits'] as const)('no wait of a post (%s) outlasts it', (kind) => {
+  const day = 24 * 3_600_000;
+  const waits = (expiresAt: number | null) => {
+    const job = {
+      cursor: 0,
+      attemptId: 'a',
+      failures: 9,
+      failingSince: begun,
+      waitReason: 'x_down',
+      expiresAt,
+    };
+    const context = { now: begun, opensAt: begun + day, random: 0.5, giveUpAfterMs: 2 * day };
+    const { name, facts } = planOutcome(job as unknown as Job, order, { kind }, context);
+    return [name, facts.patch?.notBefore];
+  };
+  expect(waits(begun + 1000)).toEqual(['notCreated', begun + 1000]);
+  expect(waits(begun - 1000)).toEqual(['notCreated', begun - 1000]);
+  expect(waits(null)).toEqual(['notCreated', expect.toSatisfy((at: number) => at > begun + 1000)]);
+});
+
 it('however short they last and whatever their jitter, there are not many', () => {
   for (const random of [0, 0.5, 1])
     for (const giveUpAfterMs of [1000, 10_000, 600_000])

@@ -4,6 +4,7 @@ import type { MoveFacts } from '#libs/jobs/job-store.ts';
 import type { MoveName } from '#libs/jobs/moves.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import { noObservation } from './confirm-plan.ts';
+import { untilExpiry } from './expiry.ts';
 import { mayHaveForgotten } from './intent.ts';
 import { failingSince, limitedTooLong, maxLimitedMs, noCredits, unreachable } from './patience.ts';
 import { itemsOfPost } from './tweet-draft.ts';
@@ -117,11 +118,12 @@ function rejected(job: Job, error: JobError): PlannedMove {
 
 /** `job` is as it was before this attempt: its count of open attempts takes this one back. */
 function notCreated(job: Job, patch: JobPatch): PlannedMove {
+  const wait = patch.notBefore ? { notBefore: untilExpiry(job, patch.notBefore) } : {};
   return {
     name: 'notCreated',
     facts: {
       ...aboutOf(job),
-      patch: { openAttempts: job.openAttempts, starts: 0, ...patch },
+      patch: { openAttempts: job.openAttempts, starts: 0, ...patch, ...wait },
       checkAfterMs: 15_000,
     },
   };

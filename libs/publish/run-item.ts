@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import type { Job, MediaItem } from '#libs/jobs/job.ts';
+import type { Job, JobError, MediaItem } from '#libs/jobs/job.ts';
 import type { ItemStep } from '#libs/jobs/job-record.ts';
 import { type MediaSource, mediaOf } from '#libs/jobs/order.ts';
+import { hasExpired, missedExpiry } from './expiry.ts';
 import { mustLookFirst } from './intent.ts';
 import { checkMediaMix } from './media-mix.ts';
 import { createMediaPlace, type MediaPlace, NoPlaceError } from './media-place.ts';
@@ -56,6 +57,9 @@ export async function runItem(
     await deps.wakeUps.again(jobId, { round: 'look' });
     return null;
   }
+  // As the post itself: the clock of Redis decides, and is asked only where ours says so.
+  if (hasExpired(job, deps.now()) && hasExpired(job, await deps.jobs.clock()))
+    return await failWith(deps, job, { index, owner }, missedExpiry);
   if (claimed.starts > maxStarts) return await endPoisonItem(deps, job, { index, owner });
   const { accountId, sequence } = job;
   await using place = createMediaPlace(deps, { accountId, jobId, index, owner, sequence });
@@ -178,11 +182,18 @@ async function endPoisonItem(
   });
   const detail =
     'This server failed three times at the same media file. Nothing was sent; its operator finds the reason in the log.';
-  await deps.jobs.move(job.id, 'fail', {
-    owner,
-    item: index,
-    patch: { error: { code: 'internal_error', detail } },
-  });
+  return await failWith(deps, job, { index, owner }, { code: 'internal_error', detail });
+}
+
+/** Ends the job from here. */
+async function failWith(
+  deps: PublishDeps,
+  job: Job,
+  { index, owner }: Pick<ItemRun, 'index' | 'owner'>,
+  error: JobError,
+): Promise<RunResult> {
+  const patch = { error, notBefore: null, waitReason: null };
+  await deps.jobs.move(job.id, 'fail', { owner, item: index, patch });
   return await cleanUp(deps, job.id);
 }
 

@@ -4,6 +4,7 @@ import { hasEnded, isClosed, type Job } from '#libs/jobs/job.ts';
 import type { Order } from '#libs/jobs/order.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { confirm, leaveUnconfirmed, lookFirst, observe, unknownOutcome } from './confirm.ts';
+import { hasExpired, missedExpiry } from './expiry.ts';
 import { mustLookFirst } from './intent.ts';
 import { mediaNeedsWork } from './media-at-x.ts';
 import type { PublishDeps, RunContext, RunResult } from './publisher.ts';
@@ -71,7 +72,7 @@ async function carryOn(deps: PublishDeps, claimed: Job, owner: string, run: RunC
           // Redis' clock differs from ours: its word on what is due, and on what is too late, counts.
           if (sent.refused === 'due')
             return await sleep(deps, job, owner, Math.max(50, await timeUntilDue(deps, job)));
-          if (sent.refused === 'expired') return await expire(deps, job, owner, missedExpiry);
+          if (sent.refused === 'expired') return await expire(deps, job, owner, missedExpiry.detail);
           if (sent.verdict === null) return now + 500;
           if (sent.ended) return null;
           break;
@@ -166,15 +167,13 @@ async function checkBudget({ spend, prices }: PublishDeps, job: Job, order: Orde
   if (refusal !== null) throw new ProblemError('budget_exceeded', refusal);
 }
 
-const missedExpiry = 'It could not be sent before its expires_at.';
-
 async function expire(deps: PublishDeps, job: Job, owner: string, detail: string): Promise<null> {
   await deps.jobs.move(job.id, 'fail', { owner, patch: { error: { code: 'expired', detail } } });
   return null;
 }
 
 function tooLate(job: Job, now: number): string | null {
-  if (job.expiresAt !== null && job.expiresAt <= now) return missedExpiry;
+  if (hasExpired(job, now)) return missedExpiry.detail;
   // A post that has come to an end before is sent again because its user wants it now.
   const first = job.cursor === 0 && job.endedAt === null;
   if (job.publishAt !== null && first && now - job.publishAt > latestMs)

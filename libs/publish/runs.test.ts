@@ -31,6 +31,7 @@ import { createMediaMemory } from './media-memory.ts';
 import type { PublishDeps } from './publisher.ts';
 import { runItem } from './run-item.ts';
 import { runTweet } from './run-tweet.ts';
+import { toError } from './x-call.ts';
 
 const { redis } = await useOwnRedis();
 const stack = new AsyncDisposableStack();
@@ -122,6 +123,57 @@ it('a post that may be on X since Redis went back, and that cannot be read here,
   await crashOften(jobId);
   expect(await jobs.find(jobId)).toMatchObject({ state: 'unconfirmed' });
   expect(await redis.smembers('open:7')).toEqual([]);
+});
+
+const itemOf = async (jobId: string) => (await jobs.find(jobId))?.media[0];
+const expires = (jobId: string, at: number) => redis.hset(`job:${jobId}`, { expires_at: at });
+
+it('a post whose gate opens only after it has expired is looked at when it expires, and ends then', async () => {
+  const jobId = await accept();
+  const expiresAt = Date.now() + 600_000;
+  await expires(jobId, expiresAt);
+  const closed = { open: false, until: expiresAt + 3_600_000, waitMs: 4_200_000, reason: 'limit' } as const;
+  const sends = { accessToken: async () => Promise.reject(toError(closed)) };
+  const late = { ...deps, vault: { ...deps.vault, ...sends } };
+  expect(await runTweet(late, jobId, context)).toBe(expiresAt);
+  expect(await jobs.find(jobId)).toMatchObject({ state: 'accepted', notBefore: expiresAt });
+  await expires(jobId, Date.now() - 1);
+  await redis.hset(`job:${jobId}`, { not_before: Date.now() - 1 });
+  expect(await runTweet(late, jobId, context)).toBeNull();
+  expect(await jobs.find(jobId)).toMatchObject({ state: 'failed', error: { code: 'expired' } });
+});
+
+it('a post with media that waits is looked at when it expires, and ends then', async () => {
+  const jobId = await accept([{ kind: 'url', url: 'https://media.example/a.png' }]);
+  const expiresAt = Date.now() + 3000;
+  await expires(jobId, expiresAt);
+  const fetch = async () => Promise.reject(new ProblemError('storage_full', 'There is no room.'));
+  const full = { ...deps, fetcher: { ...fetcher, fetch } };
+  expect(await runItem(full, jobId, 0, context)).toBe(expiresAt);
+  expect(await itemOf(jobId)).toMatchObject({ waitReason: 'storage', notBefore: expiresAt });
+  await expires(jobId, Date.now() - 1);
+  expect(await runItem(full, jobId, 0, context)).toBeNull();
+  expect(await jobs.find(jobId)).toMatchObject({ state: 'failed', error: { code: 'expired' } });
+});
+
+it('a post that is sealed with a key that is gone ends when it expires', async () => {
+  const jobId = await accept();
+  const expiresAt = Date.now() + 2000;
+  await expires(jobId, expiresAt);
+  const other = createSealer([{ kid: 'other', key: randomBytes(32) }]);
+  const keyless = { ...deps, jobs: createJobStore({ redis, sealer: other }) };
+  expect(await runTweet(keyless, jobId, context)).toBe(expiresAt);
+  await expires(jobId, Date.now() - 1);
+  expect(await runTweet(keyless, jobId, context)).toBeNull();
+  expect(await jobs.find(jobId)).toMatchObject({ state: 'failed', error: { code: 'expired' } });
+});
+
+it('a post that expires while it may be on X since Redis went back is looked for, and not called expired', async () => {
+  const jobId = await accept();
+  await expires(jobId, Date.now() - 1);
+  await jobs.distrust();
+  await runTweet(deps, jobId, context);
+  expect(await jobs.find(jobId)).toMatchObject({ state: 'confirming', error: null });
 });
 
 /** A post in doubt that its user has left alone for more than a day. */

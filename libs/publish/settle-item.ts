@@ -2,6 +2,7 @@ import type { Job, WaitReason } from '#libs/jobs/job.ts';
 import { type ProblemCode, ProblemError } from '#libs/problem/problem.ts';
 import { UnknownKeyError } from '#libs/sealing/sealing.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
+import { untilExpiry } from './expiry.ts';
 import { itemWaitsForKey } from './missing-key.ts';
 import { backOff } from './outcome-plan.ts';
 import { failingSince, limitedTooLong, maxLimitedMs, noCredits, unreachable } from './patience.ts';
@@ -103,7 +104,7 @@ export async function settleItem(
   }
 
   /** Waits as the post itself would, and no longer. */
-  async function waitWhile(waitReason: WaitReason, until: number, failures: number): Promise<RunResult> {
+  async function waitWhile(waitReason: WaitReason, opensAt: number, failures: number): Promise<RunResult> {
     const since = failingSince(run.item, waitReason, now);
     const waitedMs = now - since;
     if (waitReason === 'limit' && waitedMs > maxLimitedMs)
@@ -113,6 +114,7 @@ export async function settleItem(
     if (waitReason === 'x_down' && waitedMs > deps.policy.giveUpAfterMs)
       return await fail(unreachable.code, unreachable.detail);
     const failing = waitReason === 'storage' ? {} : { failingSince: since };
+    const until = untilExpiry(job, opensAt);
     await run.save({ notBefore: until, waitReason, failures, ...failing }, { passed: true });
     return until;
   }

@@ -2,6 +2,7 @@ import type { Job, JobError } from '#libs/jobs/job.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { UnknownKeyError } from '#libs/sealing/sealing.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
+import { hasExpired, missedExpiry, untilExpiry } from './expiry.ts';
 import { waitForKey } from './missing-key.ts';
 import { backOff } from './outcome-plan.ts';
 import { failingSince, noCredits, unreachable } from './patience.ts';
@@ -22,7 +23,8 @@ export async function settle(deps: PublishDeps, job: Job, owner: string, error: 
     if (overdue && error.reason === 'x_down') return await fail(unreachable);
     return await waitUntil(error.until, { waitReason: error.reason, failingSince: since });
   }
-  if (error instanceof UnknownKeyError) return await waitForKey(deps, job, owner, error);
+  if (error instanceof UnknownKeyError)
+    return isTooLate() ? await fail(missedExpiry) : await waitForKey(deps, job, owner, error);
   if (error instanceof ProblemError) return await fail({ code: error.code, detail: error.detail });
   if (error instanceof XAnswerError || error instanceof XUnreachableError) {
     const since = failingSince(job, 'x_down', now);
@@ -35,6 +37,12 @@ export async function settle(deps: PublishDeps, job: Job, owner: string, error: 
   // Thrown on, the entry fails in the queue; the sweeper brings the job back, and its starts are counted.
   throw error;
 
+  /** And may be said to be: nothing of it is in doubt. */
+  function isTooLate(): boolean {
+    const isUnsent = job.state === 'accepted' || job.state === 'ready';
+    return isUnsent && !job.reconcile && hasExpired(job, now);
+  }
+
   async function fail(problem: JobError): Promise<RunResult> {
     await deps.jobs.move(job.id, 'fail', {
       owner,
@@ -43,7 +51,8 @@ export async function settle(deps: PublishDeps, job: Job, owner: string, error: 
     return null;
   }
 
-  async function waitUntil(until: number, patch: object): Promise<RunResult> {
+  async function waitUntil(opensAt: number, patch: object): Promise<RunResult> {
+    const until = untilExpiry(job, opensAt);
     await deps.jobs.move(job.id, 'note', {
       owner,
       patch: { notBefore: until, starts: 0, ...patch },
