@@ -93,8 +93,7 @@ function describeFailure(job: Job): string {
     live === 0
       ? 'Nothing was posted.'
       : `${live} of the thread's posts ${live === 1 ? 'is' : 'are'} live on X, the rest was not posted.`;
-  const isSaid = live === 0 && /Nothing was (sent|posted)\b/.test(detail);
-  return `The post failed. ${/[.!?]$/.test(detail) ? detail : `${detail}.`}${isSaid ? '' : ` ${posted}`}`;
+  return `The post failed. ${/[.!?]$/.test(detail) ? detail : `${detail}.`} ${posted}`;
 }
 
 function describeStage(job: Job, { stage }: Situation): string {

@@ -87,9 +87,29 @@ describe('the job object', () => {
     expect(failed('X refused the post: Not allowed')).toBe(
       'The post failed. X refused the post: Not allowed. Nothing was posted.',
     );
-    expect(failed('X could not be reached for a long time. Nothing was sent.')).toBe(
-      'The post failed. X could not be reached for a long time. Nothing was sent.',
+    expect(failed('X could not be reached for a long time.')).toBe(
+      'The post failed. X could not be reached for a long time. Nothing was posted.',
     );
+  });
+
+  it('says of a thread that failed half way how to go on, and not to post it again', () => {
+    const error = { code: 'x_unavailable', detail: 'X could not be reached.' } as const;
+    const live = (...ids: (string | null)[]) => ({ tweets: ids.map((id) => ({ id, publishedAt: now })) });
+    const failed = { state: 'failed', error } as const;
+    expect(view(failed).error).toMatchObject({ detail: error.detail, retryable: true });
+    const rest = 'To go on, post only the rest, as a reply to the last live post';
+    const half = view({ ...failed, ...live('11', '12') });
+    expect(half.error).toMatchObject({
+      detail: `X could not be reached. ${rest} (reply_to_tweet_id 12).`,
+      retryable: false,
+    });
+    expect(half.message).toBe(
+      `The post failed. X could not be reached. 2 of the thread's posts are live on X, the rest was not posted. ${rest} (reply_to_tweet_id 12).`,
+    );
+    expect(view({ ...failed, ...live('11', null) }).message).toContain(
+      `${rest}, which is on your profile on X.`,
+    );
+    expect(view({ ...failed, state: 'unconfirmed', ...live('11') }).message).not.toContain('the rest');
   });
 
   it('waits for media only when every open item waits', () => {

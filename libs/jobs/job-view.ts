@@ -40,7 +40,8 @@ export function renderJob(job: Job, order: Pick<Order, 'posts'>, context: ViewCo
     code: job.error.code,
     title: problemKinds[job.error.code].title,
     detail: cut(job.error.detail, shownBytes.detail) + remedy,
-    retryable: problemKinds[job.error.code].retryable,
+    // Of a thread, what is live would be posted a second time.
+    retryable: problemKinds[job.error.code].retryable && job.tweets.length === 0,
     action_required: problemKinds[job.error.code].action,
   };
   const text = cut(order.posts[0].text ?? '', shownBytes.text, shownCharacters);
@@ -68,10 +69,17 @@ export function renderJob(job: Job, order: Pick<Order, 'posts'>, context: ViewCo
   };
 }
 
-/** Where an account that X no longer knows us for is connected again. */
-function remedyOf({ error }: Job, publicUrl: string): string {
-  const reconnect = error !== null && problemKinds[error.code].action === 'reconnect';
-  return reconnect ? ` Connect the account again at ${publicUrl}/startAuth` : '';
+/** How a thread that failed half way goes on, and where an account that X no longer knows us for is connected again. */
+function remedyOf(job: Job, publicUrl: string): string {
+  const reconnect = job.error !== null && problemKinds[job.error.code].action === 'reconnect';
+  return `${restOf(job)}${reconnect ? ` Connect the account again at ${publicUrl}/startAuth` : ''}`;
+}
+
+function restOf({ state, tweets }: Job): string {
+  const last = tweets.at(-1);
+  if (state !== 'failed' || !last) return '';
+  const which = last.id === null ? ', which is on your profile on X' : ` (reply_to_tweet_id ${last.id})`;
+  return ` To go on, post only the rest, as a reply to the last live post${which}.`;
 }
 
 function renderItem(item: MediaItem, index: number) {

@@ -26,5 +26,5 @@ export const limitedTooLong: JobError = {
 };
 export const unreachable: JobError = {
   code: 'x_unavailable',
-  detail: 'X could not be reached for a long time. Nothing was sent.',
+  detail: 'X could not be reached for a long time.',
 };

@@ -181,7 +181,7 @@ async function endPoisonItem(
     message: `Media item ${index} given up after ${maxStarts} starts`,
   });
   const detail =
-    'This server failed three times at the same media file. Nothing was sent; its operator finds the reason in the log.';
+    'This server failed three times at the same media file. Its operator finds the reason in the log.';
   return await failWith(deps, job, { index, owner }, { code: 'internal_error', detail });
 }
 

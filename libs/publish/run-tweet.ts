@@ -142,8 +142,7 @@ async function endPoison(deps: PublishDeps, job: Job, owner: string): Promise<Ru
     await lookFirst(deps, job, owner);
     return deps.now() + 1000;
   }
-  const detail =
-    'This server failed three times at the same step. Nothing was sent; its operator finds the reason in the log.';
+  const detail = 'This server failed three times at the same step. Its operator finds the reason in the log.';
   await deps.jobs.move(job.id, 'fail', { owner, patch: { error: { code: 'internal_error', detail } } });
   return null;
 }
