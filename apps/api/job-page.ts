@@ -62,7 +62,7 @@ async function show(
 
 /** As the guards of `cancel` in libs/jobs/moves.ts: they decide, this only spares a button that would be refused. */
 function canCancel(job: Job): boolean {
-  return ['accepted', 'ready'].includes(job.state) && job.openAttempts === 0 && job.tweets.length === 0;
+  return ['accepted', 'ready'].includes(job.state) && job.tweets.length === 0;
 }
 
 /** What the buttons do. The user names a post by its address, or by the number at its end. */

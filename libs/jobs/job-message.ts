@@ -28,7 +28,9 @@ export function describeJob(job: Job, situation: Situation, now: number): string
     case 'failed':
       return describeFailure(job);
     case 'canceled':
-      return 'The post was canceled before it was sent. Nothing was posted.';
+      return job.openAttempts > 0
+        ? 'The post was canceled before it was sent again. X gave no clear answer the first time, and did not show it.'
+        : 'The post was canceled before it was sent. Nothing was posted.';
     case 'unconfirmed':
       return 'It is not known whether X has the post. Look at your profile on X before you post it again, then settle this job.';
     case 'confirming':

@@ -265,8 +265,20 @@ describe('a move', () => {
     const jobId = await sendingJob();
     expect(await store().move(jobId, 'cancel')).toEqual({ done: false, reason: 'state' });
     await store().move(jobId, 'outcomeUnknown', { attemptId: 'a1', cursor: 0 });
+    expect(await store().move(jobId, 'cancel')).toEqual({ done: false, reason: 'state' });
+    const tweet = { id: '5', claim: 'take' } as const;
+    await store().move(jobId, 'createdNext', { cursor: 0, tweet });
+    expect(await store().move(jobId, 'cancel')).toEqual({ done: false, reason: 'unposted' });
+  });
+
+  it('to cancel is made once X surely does not have it; an answer that says so after all still wins', async () => {
+    const jobId = await sendingJob();
+    await store().move(jobId, 'outcomeUnknown', { attemptId: 'a1', cursor: 0 });
     await store().move(jobId, 'absent', { owner: 'w1', attemptId: 'a1', cursor: 0 });
-    expect(await store().move(jobId, 'cancel')).toEqual({ done: false, reason: 'unsent' });
+    expect(await store().move(jobId, 'cancel')).toMatchObject({ done: true });
+    const tweet = { id: '5', claim: 'take' } as const;
+    expect(await store().move(jobId, 'created', { cursor: 0, tweet })).toMatchObject({ done: true });
+    expect(await store().find(jobId)).toMatchObject({ state: 'published', tweets: [{ id: '5' }] });
   });
 
   it('of a job whose memory Redis lost is not made before X was asked', async () => {

@@ -4,7 +4,7 @@ import type { JobState } from './job.ts';
  * What a move checks besides the state, inside the same script that writes:
  * `owner`: this worker run still holds the job (or the media item, where it is the run of one). `attempt`: the record's attempt is the one this answer is about.
  * `due`: neither a wait nor the due time lies ahead, and the job has not expired. `deadline`: the time to begin the
- * request is over. `unsent`: no attempt with an unknown outcome was made and nothing of it is live.
+ * request is over. `unposted`: nothing of it is live.
  * `media`: every media item is at X, or there is none. `cursor`: it is still about the post of the order that was read. `turn`: no earlier post of the account is ready or
  * being sent. `trusted`: a post that is due has been checked against X since Redis last went back in time.
  */
@@ -13,7 +13,7 @@ export type Guard =
   | 'attempt'
   | 'due'
   | 'deadline'
-  | 'unsent'
+  | 'unposted'
   | 'media'
   | 'cursor'
   | 'turn'
@@ -107,8 +107,12 @@ export const moves = {
   fail: { from: beforeSending, to: 'failed', guards: ['owner', 'trusted'], evenWhenFull: true },
   /** Media is gone or expires too soon: back to the media workers. */
   mediaAgain: { from: ['ready'], to: 'accepted', guards: ['owner'], evenWhenFull: false },
-  cancel: { from: beforeSending, to: 'canceled', guards: ['unsent', 'trusted'], evenWhenFull: true },
-  /** Its account is disconnected, and it cannot be canceled any more: part of it is on X, or may have been. */
+  /**
+   * Also of a post that waits to be sent once more: after an attempt of unknown outcome only a surely absent post is
+   * `ready` again.
+   */
+  cancel: { from: beforeSending, to: 'canceled', guards: ['unposted', 'trusted'], evenWhenFull: true },
+  /** Its account is disconnected, and it cannot be canceled any more: part of it is on X. */
   disconnect: { from: beforeSending, to: 'failed', guards: ['trusted'], evenWhenFull: true },
   /** The user's word on an unconfirmed post. */
   resolvePosted: { from: ['unconfirmed'], to: 'published', guards: ['cursor'], evenWhenFull: true },

@@ -163,7 +163,7 @@ function wantedBy(name: MoveName, facts: MoveFacts): Record<string, unknown> {
       cursor: facts.cursor,
       due: true,
       deadline: true,
-      unsent: true,
+      unposted: true,
       media: true,
       turn: true,
       trusted: true,

@@ -46,6 +46,19 @@ describe.concurrent('X answers a post with 500', () => {
     },
   );
 
+  it('creating nothing, and a limit holds back what is sent once more: it can be canceled until then', async () => {
+    await using rig = await startX();
+    const session = await rig.account();
+    rig.simulator.faults.next(create, answer(500));
+    rig.simulator.faults.nth(create, 2, rateLimited(600));
+    const asked = await ask(session);
+    await until(rig, asked, (job) => job.status === 'waiting');
+    const canceled = await session.request('POST', `/jobs/${asked.jobId}/cancel`);
+    expect(canceled).toMatchObject({ status: 200, body: { status: 'canceled', attempts: 2 } });
+    expect((await settled(rig, asked)).message).toContain('did not show it');
+    expect(rig.tweetsOf(session)).toEqual([]);
+  });
+
   it('twice, creating nothing: not sent a third time, the job ends unconfirmed and its user decides', async () => {
     await using rig = await startX();
     const session = await rig.account();

@@ -48,7 +48,7 @@ const order = [
   'cursor',
   'due',
   'deadline',
-  'unsent',
+  'unposted',
   'media',
   'trusted',
   'turn',
@@ -66,8 +66,8 @@ function fails(guard: Guard, record: Fields, facts: MoveFacts, { now, earlier = 
       return isAhead(record, now) || (Boolean(record.expires_at) && !after(record.expires_at, now));
     case 'deadline':
       return after(record.deadline_at, now);
-    case 'unsent':
-      return Number(record.open_attempts ?? 0) > 0 || Boolean(record.tweets);
+    case 'unposted':
+      return Boolean(record.tweets);
     case 'media':
       return record.state === 'accepted' && Number(record.media ?? 0) > 0;
     case 'trusted':

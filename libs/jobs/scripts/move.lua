@@ -1,6 +1,6 @@
 -- Moves a record by one entry of the table of moves: checks the guards and writes, or does nothing.
 -- KEYS: record, open jobs
--- ARGV: the move as JSON: {id, moveId, from, to, guards{owner, attempt, cursor, due, deadline, unsent, media,
+-- ARGV: the move as JSON: {id, moveId, from, to, guards{owner, attempt, cursor, due, deadline, unposted, media,
 --   trusted, turn}, set{}, del[], bumpFence, name, historyLength, checkAt | checkAfterMs | checkNever,
 --   tweet{id, claim, createdAt, answerMs}, charge{keys[], thousandths, keptMs}, calls[], callsKept, retentionMs,
 --   publishBuckets[]}
@@ -10,8 +10,8 @@ local move = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local record = redis.call('HMGET', KEYS[1], 'state', 'owner', 'attempt_id', 'cursor', 'last_move', 'not_before',
-  'publish_at', 'expires_at', 'deadline_at', 'open_attempts', 'account', 'idem', 'tweets', 'sequence', 'reconcile',
-  'accepted_at', 'media')
+  'publish_at', 'expires_at', 'deadline_at', 'media', 'account', 'idem', 'tweets', 'sequence', 'reconcile',
+  'accepted_at')
 local state = record[1]
 if not state then return {0, 'gone', ''} end
 -- The client re-sends a script whose answer was lost: its own write must not look like somebody else's.
@@ -30,10 +30,8 @@ if guards.cursor and tonumber(guards.cursor) ~= tonumber(record[4] or '0') then 
 if guards.due and (after(record[6]) or after(record[7])) then return {0, 'due', state} end
 if guards.due and record[8] and record[8] ~= '' and not after(record[8]) then return {0, 'expired', state} end
 if guards.deadline and after(record[9]) then return {0, 'deadline', state} end
-if guards.unsent and (tonumber(record[10] or '0') > 0 or (record[13] and record[13] ~= '')) then
-  return {0, 'unsent', state}
-end
-if guards.media and state == 'accepted' and tonumber(record[17] or '0') > 0 then return {0, 'media', state} end
+if guards.unposted and record[13] and record[13] ~= '' then return {0, 'unposted', state} end
+if guards.media and state == 'accepted' and tonumber(record[10] or '0') > 0 then return {0, 'media', state} end
 -- Before its time it cannot have been sent, whatever Redis has forgotten.
 if guards.trusted and record[15] and not after(record[7]) then return {0, 'trusted', state} end
 -- Its run goes to sleep then; one that has not come here yet comes by itself, or waits to be called.
