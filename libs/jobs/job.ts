@@ -121,6 +121,8 @@ export interface Observation {
   readonly refusedAt: number | null;
   /** X refused the post as a duplicate: one good look tells whether the other one is ours. */
   readonly duplicate: boolean;
+  /** The post that was seen with the same content, and that is another job's. */
+  readonly othersPost?: string;
 }
 
 /** The record: the truth about a job, kept in the hash `job:<id>`. Times are epoch ms by Redis' clock. */

@@ -56,12 +56,17 @@ export function planConfirm(
 }
 
 /**
- * Counts a good read that did not show the post. `now` is when the read began: an answer that took long, or was
- * looked at late, says nothing about later.
+ * Counts a good read that did not show the post, but perhaps one of another job with the same content. `now` is when the
+ * read began: an answer that took long, or was looked at late, says nothing about later.
  */
-export function withAbsentRead(seen: Observation, now: number): Observation {
+export function withAbsentRead(
+  seen: Observation,
+  now: number,
+  { othersPost }: Pick<Observation, 'othersPost'> = {},
+): Observation {
   return {
     ...seen,
+    ...(othersPost === undefined ? {} : { othersPost }),
     firstAbsentAt: seen.firstAbsentAt ?? now,
     lastAbsentAt: now,
     absentReads: seen.absentReads + 1,

@@ -23,7 +23,11 @@ import { recordCreated } from './record-outcome.ts';
 import { itemsOfPost } from './tweet-draft.ts';
 import { callX } from './x-call.ts';
 
-type Look = { readonly found: true } | { readonly found: false } | { readonly refused: true };
+type Look =
+  | { readonly found: true }
+  /** `othersPost`: one with the same content was seen, and belongs to another job. */
+  | { readonly found: false; readonly othersPost?: string }
+  | { readonly refused: true };
 
 /**
  * One step of finding out whether X has the post: a read, or a decision. Answers when to come back. How long ago the
@@ -49,7 +53,7 @@ export async function confirm(deps: PublishDeps, job: Job, order: Order, owner: 
   }
   const look = await lookForPost(deps, job, order);
   if ('found' in look && look.found) return job.cursor + 1 < order.posts.length ? now : null;
-  const observation = 'refused' in look ? withRefusedRead(seen, now) : withAbsentRead(seen, now);
+  const observation = 'refused' in look ? withRefusedRead(seen, now) : withAbsentRead(seen, now, look);
   const next = plan(now, observation);
   const at = next.kind === 'read_at' ? Math.max(next.at, now + 1) : now;
   await note(deps, job, owner, observation, at);
@@ -92,8 +96,9 @@ async function decideAbsent(deps: PublishDeps, job: Job, order: Order, owner: st
   });
   switch (plan) {
     case 'duplicate': {
-      const detail =
-        'X already has a post of this account with the same text. Change the text to post again.';
+      const id = job.observation?.othersPost;
+      const where = id === undefined ? '' : ` (https://x.com/${job.username}/status/${id})`;
+      const detail = `X already has a post of this account with the same text${where}. Change the text to post again.`;
       return await reject({ code: 'duplicate_content', detail });
     }
     case 'expired': {
@@ -179,6 +184,7 @@ async function lookForPost(deps: PublishDeps, job: Job, order: Order): Promise<L
   const { tweets, behindMs } = timeline;
   await deps.spend.book(job.accountId, tweets.length * deps.prices.readOwnPost).catch(() => {});
   const expected = expectedTweet(job, order, since - behindMs);
+  let others: { othersPost?: string } = {};
   // Oldest first: of two posts with the same text, the first job gets the first.
   for (const tweet of tweets.filter((candidate) => isOurs(candidate, expected)).toReversed()) {
     const createdAt = tweet.createdAt + behindMs;
@@ -187,8 +193,9 @@ async function lookForPost(deps: PublishDeps, job: Job, order: Order): Promise<L
     // X may be about to tell another job that this is its post: nothing is known before it has.
     if (claimed.reason === 'contested') return { refused: true };
     if (claimed.reason !== 'claimed') return { found: true };
+    others = { othersPost: tweet.id };
   }
-  return { found: false };
+  return { found: false, ...others };
 }
 
 function expectedTweet(job: Job, order: Order, notBefore: number): ExpectedTweet {

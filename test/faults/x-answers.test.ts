@@ -271,14 +271,14 @@ describe.concurrent('X refuses a post as a duplicate', () => {
     expect(rig.tweetsOf(session)).toHaveLength(1);
   });
 
-  it('of a post that somebody else made before: failed, and that one is not taken for ours', async () => {
+  it('of a post that another job made before: failed, and that one is named, and not taken for ours', async () => {
     await using rig = await startX();
     const session = await rig.account();
-    expect(await session.post({ text: 'Twice', allow_duplicate: true })).toMatchObject({
-      status: 'published',
-    });
+    const first = await session.post({ text: 'Twice', allow_duplicate: true });
+    expect(first.status).toBe('published');
     const second = await session.post({ text: 'Twice', allow_duplicate: true });
     expect(second).toMatchObject({ status: 'failed', error: { code: 'duplicate_content' } });
+    expect(second.error?.detail).toContain(`(${first.tweet_url})`);
     expect(rig.tweetsOf(session)).toHaveLength(1);
   });
 });
