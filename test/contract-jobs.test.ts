@@ -105,6 +105,34 @@ describe('a job whose outcome nobody knows', () => {
   });
 });
 
+describe('a job in a state that only a later version knows', () => {
+  it('is not there for others, and for its account until that version answers; the list leaves it out', async () => {
+    await using redis = await connectRedis(system.redis.url, 'wait');
+    const [ada, ben] = [await system.connect('sandbox_ada'), await system.connect('sandbox_ben')];
+    const order = { text: 'Of tomorrow', publish_at: tomorrow(), request_id: 'of tomorrow' };
+    const { job_id } = await accept(ada, order);
+    await redis.hset(`job:${job_id}`, { state: 'dreaming' });
+    const later = {
+      status: 503,
+      body: { code: 'unavailable', detail: expect.stringContaining('newer version') },
+    };
+    for (const [method, path] of [
+      ['GET', ''],
+      ['GET', '?wait_seconds=1'],
+      ['GET', '/events'],
+      ['POST', '/cancel'],
+    ] as const) {
+      expect(await ada.request(method, `/jobs/${job_id}${path}`), path).toMatchObject(later);
+      expect((await ben.request(method, `/jobs/${job_id}${path}`)).status, path).toBe(404);
+    }
+    expect(await ada.request('POST', '/postTweet', order)).toMatchObject(later);
+    const { body } = await ada.request<Page>('GET', '/jobs');
+    expect(body.jobs.map((job) => job.job_id)).not.toContain(job_id);
+    await redis.hset(`job:${job_id}`, { state: 'accepted' });
+    expect((await ada.request('POST', `/jobs/${job_id}/cancel`)).body.status).toBe('canceled');
+  });
+});
+
 describe('GET /jobs', () => {
   const list = async (session: Session, query: Record<string, string> = {}): Promise<Page> =>
     (await session.request<Page>('GET', `/jobs?${new URLSearchParams(query)}`)).body;

@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream';
 import type { Context } from 'koa';
 import { hasEnded, type Job } from '#libs/jobs/job.ts';
 import type { JobChanges, WaitOptions } from '#libs/jobs/job-changes.ts';
+import { NewerRecordError } from '#libs/jobs/job-record.ts';
 import type { JobStore } from '#libs/jobs/job-store.ts';
 import { type JobView, renderJob } from '#libs/jobs/job-view.ts';
 import type { Order } from '#libs/jobs/order.ts';
@@ -59,9 +60,19 @@ export function createJobAnswers(deps: JobsDeps) {
     }
   }
 
+  /** null also for one that cannot be read, where it is another account's. @throws NewerRecordError */
+  async function find(caller: Caller, jobId: string): Promise<Job | null> {
+    try {
+      return await deps.jobs.find(jobId);
+    } catch (error) {
+      if (error instanceof NewerRecordError && error.accountId !== caller.accountId) return null;
+      throw error;
+    }
+  }
+
   /** The caller's own job. @throws {ProblemError} not_found, also for a job of another account */
   async function ownJob(caller: Caller, jobId: string): Promise<Job> {
-    const job = /^[0-9a-f]{32}$/.test(jobId) ? await deps.jobs.find(jobId) : null;
+    const job = /^[0-9a-f]{32}$/.test(jobId) ? await find(caller, jobId) : null;
     if (!job || job.accountId !== caller.accountId)
       throw new ProblemError(
         'not_found',

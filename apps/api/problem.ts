@@ -1,4 +1,5 @@
 import type { Context, Next } from 'koa';
+import { NewerRecordError } from '#libs/jobs/job-record.ts';
 import type { Log } from '#libs/log/log.ts';
 import { ProblemError, problemKinds } from '#libs/problem/problem.ts';
 import { UnknownKeyError } from '#libs/sealing/sealing.ts';
@@ -100,6 +101,13 @@ export function toProblem(error: unknown): ProblemError {
     return new ProblemError(
       'unavailable',
       'This part of the server lacks a key that what you ask for was sealed with. Try again later.',
+      { cause: error, retryAfterSeconds: 60 },
+    );
+  // While one version replaces another, both answer.
+  if (error instanceof NewerRecordError)
+    return new ProblemError(
+      'unavailable',
+      'This job was last written by a newer version of this server, in words that this part of it does not know yet. Try again later.',
       { cause: error, retryAfterSeconds: 60 },
     );
   if (isRedisAway(error))

@@ -109,7 +109,17 @@ type Fields = Readonly<Partial<Record<string, string>>>;
 
 /** A hash that is no record, or one in words that this version does not know. */
 export class UnreadableRecordError extends Error {
-  override readonly name = 'UnreadableRecordError';
+  override readonly name: string = 'UnreadableRecordError';
+}
+
+/** A record in a state that only a later version of this program knows. */
+export class NewerRecordError extends UnreadableRecordError {
+  override readonly name = 'NewerRecordError';
+  readonly accountId: string | undefined;
+  constructor({ state, account }: Fields) {
+    super(`a record in no known state: ${state}`);
+    this.accountId = account;
+  }
 }
 
 /** Reads the fields of a record one by one; by hand, because every request and every step of a worker reads some. */
@@ -147,7 +157,7 @@ function parseJson(name: string, text: string): unknown {
 export function parseJob(fields: Fields): Job {
   const { number, count, time, flag, json, text, item } = readerOf(fields);
   const state = jobStates.find((known) => known === fields.state);
-  if (state === undefined) throw new UnreadableRecordError(`a record in no known state: ${fields.state}`);
+  if (state === undefined) throw new NewerRecordError(fields);
   const error = json<{ code: string; detail: string }>('error');
   return {
     version: number('v', '1'),
