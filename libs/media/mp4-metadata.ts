@@ -10,7 +10,7 @@ export interface Blank {
 }
 
 /** The header of a box (ISO/IEC 14496-12, 4.2). */
-interface Box {
+export interface Box {
   readonly type: string;
   readonly offset: number;
   readonly headerBytes: number;
