@@ -65,6 +65,18 @@ describe('a post on X is ours', () => {
     expect(isOurs(tweet({ text: 'https://t.co/a', urls }), expected({ text }))).toBe(true);
   });
 
+  it('although an underscore follows a link', () => {
+    const urls = [{ url: 'https://t.co/aBcDeFgH12', expandedUrl: 'http://example.com' }];
+    const shown = tweet({ text: 'See https://t.co/aBcDeFgH12_now', urls });
+    expect(isOurs(shown, expected({ text: 'See example.com_now' }))).toBe(true);
+  });
+
+  it('and an answer of X in which a link has no address ends the comparison', () => {
+    const urls = [{ url: '', expandedUrl: 'https://x.com/ada/status/1/photo/1' }];
+    const picture = tweet({ text: 'Hello', urls, mediaKeys: ['3_1'] });
+    expect(isOurs(picture, expected({ text: 'Hello', hasMedia: true }))).toBe(true);
+  });
+
   it('although X appends a link to the media or to the quoted post', () => {
     const media = { url: 'https://t.co/m', expandedUrl: 'https://x.com/ada/status/1/photo/1' };
     const picture = tweet({ text: 'Hello https://t.co/m', urls: [media], mediaKeys: ['3_1'] });

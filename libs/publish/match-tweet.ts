@@ -60,7 +60,7 @@ function readingsOf(tweet: XTweet, quoteOf: string | null): string[] {
   let shown = (tweet.noteText ?? tweet.text).trimEnd();
   for (;;) {
     readings.push(...typed(shown, tweet));
-    const last = tweet.urls.find(({ url }) => shown.endsWith(url));
+    const last = tweet.urls.find(({ url }) => url !== '' && shown.endsWith(url));
     if (!last || !mayBeAppended(last.expandedUrl, tweet, quoteOf)) return readings;
     shown = shown.slice(0, -last.url.length).trimEnd();
   }
@@ -78,7 +78,7 @@ function mayBeAppended(expandedUrl: string, { mediaKeys }: XTweet, quoteOf: stri
 function typed(shown: string, { urls }: XTweet): string[] {
   const links = new Map(urls.map(({ url, expandedUrl }) => [url, expandedUrl]));
   const withLinks = (read: (link: string) => string) =>
-    unescaped(shown).replace(/https?:\/\/t\.co\/\w+/g, (url) => read(links.get(url) ?? url));
+    unescaped(shown).replace(/https?:\/\/t\.co\/[a-z\d]+/gi, (url) => read(links.get(url) ?? url));
   return [withLinks((link) => link), withLinks(unescaped)];
 }
 
