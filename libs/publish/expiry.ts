@@ -10,6 +10,13 @@ export const hasExpired = ({ expiresAt }: Expiring, now: number): boolean =>
 export const untilExpiry = ({ expiresAt }: Expiring, until: number): number =>
   Math.min(until, expiresAt ?? until);
 
+/**
+ * When to come back after such a wait. Where the post has expired and still waits, Redis' clock is behind ours: coming
+ * back at once would be again and again.
+ */
+export const backAfter = (job: Expiring, until: number, now: number): number =>
+  Math.min(until, Math.max(untilExpiry(job, until), now + 1000));
+
 /** What becomes of a post that was not sent in time. */
 export const missedExpiry: JobError = {
   code: 'expired',

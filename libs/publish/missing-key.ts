@@ -2,7 +2,7 @@ import type { Job, JobError } from '#libs/jobs/job.ts';
 import type { MoveFacts } from '#libs/jobs/job-store.ts';
 import type { UnknownKeyError } from '#libs/sealing/sealing.ts';
 import { leaveUnconfirmed, lookFirst, observeLater, unknownOutcome } from './confirm.ts';
-import { untilExpiry } from './expiry.ts';
+import { backAfter, untilExpiry } from './expiry.ts';
 import type { PublishDeps, RunResult } from './publisher.ts';
 import type { ItemRun } from './run-item.ts';
 
@@ -44,7 +44,9 @@ export async function waitForKey(
   if (first) tell(deps, job, error);
   const again = now + pauseMs(now - since);
   const isConfirming = job.state === 'confirming';
-  const until = isConfirming ? again : untilExpiry(job, again);
+  // What may be on X does not fail when it expires.
+  const isInDoubt = isConfirming || job.reconcile;
+  const until = isInDoubt ? again : untilExpiry(job, again);
   const wait = isConfirming ? {} : { notBefore: until, failingSince: since };
   await deps.jobs.move(job.id, 'note', {
     owner,
@@ -52,7 +54,7 @@ export async function waitForKey(
     patch: { starts: 0, ...wait, ...(first ? { waitReason: 'key' as const } : {}) },
     checkAt: until + 5000,
   });
-  return until;
+  return isInDoubt ? again : backAfter(job, again, now);
 
   /** Redis has forgotten things: the post may be on X, and is not called failed before that is known. */
   async function look(): Promise<RunResult> {
@@ -75,9 +77,10 @@ export async function itemWaitsForKey(
     return null;
   }
   if (item.waitReason !== 'key') tell(deps, job, error);
-  const notBefore = untilExpiry(job, now + pauseMs(now - since));
+  const again = now + pauseMs(now - since);
+  const notBefore = untilExpiry(job, again);
   await save({ notBefore, waitReason: 'key', failingSince: since }, { passed: true });
-  return notBefore;
+  return backAfter(job, again, now);
 }
 
 function waitingSince(

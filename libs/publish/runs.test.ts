@@ -176,6 +176,40 @@ it('a post that expires while it may be on X since Redis went back is looked for
   expect(await jobs.find(jobId)).toMatchObject({ state: 'confirming', error: null });
 });
 
+it('a post that has expired, may be on X since Redis went back, and is sealed with a key that is gone waits for the key', async () => {
+  const jobId = await accept();
+  await expires(jobId, Date.now() - 1);
+  await jobs.distrust();
+  const other = createSealer([{ kid: 'other', key: randomBytes(32) }]);
+  const keyless = { ...deps, jobs: createJobStore({ redis, sealer: other }) };
+  const before = Date.now();
+  expect(await runTweet(keyless, jobId, context)).toBeGreaterThanOrEqual(before + 1000);
+  expect(await jobs.find(jobId)).toMatchObject({ state: 'accepted', waitReason: 'key', error: null });
+});
+
+it('a worker whose clock is ahead neither calls a post expired nor tries it without a pause', async () => {
+  const ahead = { now: () => Date.now() + 60_000 };
+  const expiresAt = Date.now() + 30_000;
+  const other = createSealer([{ kid: 'other', key: randomBytes(32) }]);
+  const keyless = { ...deps, ...ahead, jobs: createJobStore({ redis, sealer: other }) };
+  const closed = { open: false, until: expiresAt + 3_600_000, waitMs: 4_200_000, reason: 'limit' } as const;
+  const sends = { accessToken: async () => Promise.reject(toError(closed)) };
+  const fetch = async () => Promise.reject(new ProblemError('storage_full', 'There is no room.'));
+  const late = { ...deps, ...ahead, vault: { ...deps.vault, ...sends }, fetcher: { ...fetcher, fetch } };
+  for (const worker of [keyless, late]) {
+    const [plain, withMedia] = [
+      await accept(),
+      await accept([{ kind: 'url', url: 'https://media.example/a.png' }]),
+    ];
+    for (const jobId of [plain, withMedia]) await expires(jobId, expiresAt);
+    const before = ahead.now();
+    expect(await runTweet(worker, plain, context)).toBeGreaterThanOrEqual(before + 1000);
+    expect(await runItem(worker, withMedia, 0, context)).toBeGreaterThanOrEqual(before + 1000);
+    for (const jobId of [plain, withMedia])
+      expect(await jobs.find(jobId)).toMatchObject({ state: 'accepted', error: null });
+  }
+});
+
 /** A post in doubt that its user has left alone for more than a day. */
 async function unsettledForADay(): Promise<string> {
   const jobId = await accept();

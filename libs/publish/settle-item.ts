@@ -2,7 +2,7 @@ import type { Job, WaitReason } from '#libs/jobs/job.ts';
 import { type ProblemCode, ProblemError } from '#libs/problem/problem.ts';
 import { UnknownKeyError } from '#libs/sealing/sealing.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
-import { untilExpiry } from './expiry.ts';
+import { backAfter, untilExpiry } from './expiry.ts';
 import { itemWaitsForKey } from './missing-key.ts';
 import { backOff } from './outcome-plan.ts';
 import { failingSince, limitedTooLong, maxLimitedMs, noCredits, unreachable } from './patience.ts';
@@ -116,7 +116,7 @@ export async function settleItem(
     const failing = waitReason === 'storage' ? {} : { failingSince: since };
     const until = untilExpiry(job, opensAt);
     await run.save({ notBefore: until, waitReason, failures, ...failing }, { passed: true });
-    return until;
+    return backAfter(job, opensAt, now);
   }
 
   async function fail(code: ProblemCode, detail: string): Promise<RunResult> {

@@ -2,7 +2,7 @@ import type { Job, JobError } from '#libs/jobs/job.ts';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { UnknownKeyError } from '#libs/sealing/sealing.ts';
 import { XAnswerError, XUnreachableError } from '#libs/x-api/errors.ts';
-import { hasExpired, missedExpiry, untilExpiry } from './expiry.ts';
+import { backAfter, hasExpired, missedExpiry, untilExpiry } from './expiry.ts';
 import { waitForKey } from './missing-key.ts';
 import { backOff } from './outcome-plan.ts';
 import { failingSince, noCredits, unreachable } from './patience.ts';
@@ -24,7 +24,7 @@ export async function settle(deps: PublishDeps, job: Job, owner: string, error: 
     return await waitUntil(error.until, { waitReason: error.reason, failingSince: since });
   }
   if (error instanceof UnknownKeyError)
-    return isTooLate() ? await fail(missedExpiry) : await waitForKey(deps, job, owner, error);
+    return (await isTooLate()) ? await fail(missedExpiry) : await waitForKey(deps, job, owner, error);
   if (error instanceof ProblemError) return await fail({ code: error.code, detail: error.detail });
   if (error instanceof XAnswerError || error instanceof XUnreachableError) {
     const since = failingSince(job, 'x_down', now);
@@ -37,10 +37,10 @@ export async function settle(deps: PublishDeps, job: Job, owner: string, error: 
   // Thrown on, the entry fails in the queue; the sweeper brings the job back, and its starts are counted.
   throw error;
 
-  /** And may be said to be: nothing of it is in doubt. */
-  function isTooLate(): boolean {
+  /** By the clock of Redis, and may be said to be: nothing of it is in doubt. */
+  async function isTooLate(): Promise<boolean> {
     const isUnsent = job.state === 'accepted' || job.state === 'ready';
-    return isUnsent && !job.reconcile && hasExpired(job, now);
+    return isUnsent && !job.reconcile && hasExpired(job, now) && hasExpired(job, await deps.jobs.clock());
   }
 
   async function fail(problem: JobError): Promise<RunResult> {
@@ -58,6 +58,6 @@ export async function settle(deps: PublishDeps, job: Job, owner: string, error: 
       patch: { notBefore: until, starts: 0, ...patch },
       checkAt: until + 5000,
     });
-    return until;
+    return backAfter(job, opensAt, now);
   }
 }
