@@ -79,6 +79,13 @@ describe('accepting', () => {
     expect(await accept()).toMatchObject({ kind: 'accepted' });
   });
 
+  it('content is told by its newest job alone to versions that know no more than one', async () => {
+    for (const idempotencyKey of ['a', 'b']) await acceptJob({ idempotencyKey, allowDuplicate: false });
+    const newest = await acceptJob({ idempotencyKey: 'c', allowDuplicate: false });
+    const [recent = ''] = (await redis.keys('recent:7:*')).filter((key) => !key.endsWith(':others'));
+    expect(await redis.get(recent)).toBe(newest);
+  });
+
   it('a key with other content is refused, and stores nothing', async () => {
     await accept({ idempotencyKey: 'k' });
     expect(await accept({ idempotencyKey: 'k', order: orderOf('Other') })).toMatchObject({

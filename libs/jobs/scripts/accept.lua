@@ -35,10 +35,8 @@ if KEYS[2] ~= '' then
     return {'reused', known[1]}
   end
 end
-if ARGV[8] == '1' then
-  local known = repeated(redis.call('GET', KEYS[3]), now, ARGV[9])[1]
-  if known then return {'recent', known} end
-end
+local others = repeated(KEYS[3], now, ARGV[9])
+if ARGV[8] == '1' and others[1] then return {'recent', others[1]} end
 local open = redis.call('SCARD', KEYS[6])
 if open >= tonumber(ARGV[10]) then return {'too_many', tostring(open)} end
 
@@ -48,9 +46,9 @@ redis.call('HSET', KEYS[1], 'v', ARGV[5], 'id', id, 'account', account, 'usernam
   'state', 'accepted', 'order', ARGV[6], 'fingerprint', fingerprint, 'idem', KEYS[2],
   'accepted_at', now, 'updated_at', now, 'sequence', sequence, unpack(ARGV, 14 + 2 * fields))
 if KEYS[2] ~= '' then redis.call('HSET', KEYS[2], 'job', id, 'fingerprint', fingerprint) end
--- Others of the same content (each by a key of its own) are kept behind it: it may fail where they are on X.
-local others = repeated(redis.call('SET', KEYS[3], id, 'PX', ARGV[9], 'GET'), now, ARGV[9])
-if others[1] then redis.call('SET', KEYS[3], id .. ' ' .. table.concat(others, ' '), 'PX', ARGV[9]) end
+redis.call('SET', KEYS[3], id, 'PX', ARGV[9])
+-- Others of the same content (each by a key of its own) are kept beside it: it may fail where they are on X.
+if others[1] then redis.call('SET', others_of(KEYS[3]), table.concat(others, ' '), 'PX', ARGV[9]) end
 -- The accepting process wakes a worker itself; the sweeper looks soon in case it dies before that.
 redis.call('ZADD', KEYS[4], now + 8000, id)
 redis.call('ZADD', KEYS[5], sequence, id)

@@ -1,4 +1,4 @@
 -- KEYS: recent content. ARGV: its window in ms.
 -- Answers the job that asking for this content again leads to, or ''.
 local time = redis.call('TIME')
-return repeated(redis.call('GET', KEYS[1]), time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])[1] or ''
+return repeated(KEYS[1], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])[1] or ''
