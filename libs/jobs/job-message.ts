@@ -48,16 +48,17 @@ export function describeJob(job: Job, situation: Situation, now: number): string
   }
 }
 
-function describeWait({ expiresAt }: Job, { waitReason, retryAt }: Situation, now: number): string {
+function describeWait({ expiresAt, tweets }: Job, { waitReason, retryAt }: Situation, now: number): string {
   const reason = waitReason ?? 'x_down';
   const until = retryAt ?? now;
+  const unposted = tweets.length > 0 ? 'the rest of the thread' : 'it';
   // The wait ends then only because the post does.
   if (expiresAt !== null && until >= expiresAt)
-    return `${waits[reason]}. The post expires ${timeFrom(now, expiresAt)}, before it can be tried again: it will not be posted.`;
+    return `${waits[reason]}. The post expires ${timeFrom(now, expiresAt)}, before it can be tried again: ${unposted} will not be posted.`;
   const end =
     expiresAt === null
       ? ''
-      : ` If that is not possible before it expires ${timeFrom(now, expiresAt)}, it will not be posted.`;
+      : ` If that is not possible before it expires ${timeFrom(now, expiresAt)}, ${unposted} will not be posted.`;
   const when = retryTime(until, now);
   if (reason === 'credits')
     return `${waits.credits}. Its operator has to add some at X, or the post fails in the end; it will be tried again ${when}.${end}`;

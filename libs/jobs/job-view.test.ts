@@ -79,6 +79,13 @@ describe('the job object', () => {
     expect(view({ ...wait, expiresAt: now + 15 * 60_000 }).message).toBe(
       `${limited} expires at 00:15 UTC, before it can be tried again: it will not be posted.`,
     );
+    const half = { ...wait, tweets: [{ id: '11', publishedAt: now }] };
+    expect(view({ ...half, expiresAt: now + 15 * 60_000 }).message).toContain(
+      ': the rest of the thread will not be posted.',
+    );
+    expect(view({ ...half, expiresAt: now + 16 * 60_000 }).message).toContain(
+      'before it expires at 00:16 UTC, the rest of the thread will not be posted.',
+    );
   });
 
   it('tells a failure in sentences', () => {
