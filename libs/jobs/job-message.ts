@@ -28,6 +28,8 @@ export function describeJob(job: Job, situation: Situation, now: number): string
     case 'failed':
       return describeFailure(job);
     case 'canceled':
+      // X's answer to an attempt that had been taken for lost came after that.
+      if (job.tweets.length > 0) return `The post was canceled before all of it was sent. ${postedOf(job)}`;
       return job.openAttempts > 0
         ? 'The post was canceled before it was sent again. X gave no clear answer the first time, and did not show it.'
         : 'The post was canceled before it was sent. Nothing was posted.';
@@ -90,13 +92,15 @@ const timeOf = (epochMs: number): string =>
 const dateAndTime = (epochMs: number): string => `${dateOf(epochMs)}, ${timeOf(epochMs)}`;
 
 function describeFailure(job: Job): string {
-  const live = job.tweets.length;
   const detail = job.error?.detail ?? 'The reason is not known.';
-  const posted =
-    live === 0
-      ? 'Nothing was posted.'
-      : `${live} of the thread's posts ${live === 1 ? 'is' : 'are'} live on X, the rest was not posted.`;
-  return `The post failed. ${/[.!?]$/.test(detail) ? detail : `${detail}.`} ${posted}`;
+  return `The post failed. ${/[.!?]$/.test(detail) ? detail : `${detail}.`} ${postedOf(job)}`;
+}
+
+function postedOf({ tweets }: Job): string {
+  const live = tweets.length;
+  return live === 0
+    ? 'Nothing was posted.'
+    : `${live} of the thread's posts ${live === 1 ? 'is' : 'are'} live on X, the rest was not posted.`;
 }
 
 function describeStage(job: Job, { stage }: Situation): string {

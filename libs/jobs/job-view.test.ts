@@ -119,6 +119,14 @@ describe('the job object', () => {
     expect(view({ ...failed, state: 'unconfirmed', ...live('11') }).message).not.toContain('the rest');
   });
 
+  it('tells of a canceled thread what X had taken all the same', () => {
+    const canceled = { state: 'canceled', openAttempts: 1 } as const;
+    expect(view(canceled).message).toContain('did not show it');
+    expect(view({ ...canceled, tweets: [{ id: '11', publishedAt: now }] }).message).toBe(
+      "The post was canceled before all of it was sent. 1 of the thread's posts is live on X, the rest was not posted.",
+    );
+  });
+
   it('waits for media only when every open item waits', () => {
     const waits = item({ stage: 'uploading', notBefore: now + 1000, waitReason: 'limit' });
     expect(view({ media: [waits, item({ stage: 'ready' })] }).status).toBe('waiting');
