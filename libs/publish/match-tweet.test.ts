@@ -71,6 +71,16 @@ describe('a post on X is ours', () => {
     expect(isOurs(shown, expected({ text: 'See example.com_now' }))).toBe(true);
   });
 
+  it("although a link of X's own shortener was typed, and X tells where it leads", () => {
+    const urls = [
+      { url: 'https://t.co/aBcDeFgH12', expandedUrl: 'https://example.com/shared' },
+      { url: 'https://t.co/kLmNoPqR34', expandedUrl: 'https://example.org/' },
+    ];
+    const shown = tweet({ text: 'https://t.co/aBcDeFgH12 and https://t.co/kLmNoPqR34', urls });
+    expect(isOurs(shown, expected({ text: 'https://t.co/aBcDeFgH12 and example.org' }))).toBe(true);
+    expect(isOurs(shown, expected({ text: 'https://t.co/zzzzzzzzzz and example.org' }))).toBe(false);
+  });
+
   it('and an answer of X in which a link has no address ends the comparison', () => {
     const urls = [{ url: '', expandedUrl: 'https://x.com/ada/status/1/photo/1' }];
     const picture = tweet({ text: 'Hello', urls, mediaKeys: ['3_1'] });

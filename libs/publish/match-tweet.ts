@@ -45,8 +45,10 @@ const leadingNames = /^(?:@\w{1,15}\s+)+/;
 function hasOurText(tweet: XTweet, { text, quoteOf, replyTo }: ExpectedTweet): boolean {
   const compared = (one: string) =>
     replyTo === null ? normalize(one) : normalize(one).replace(leadingNames, '');
-  const wanted = compared(text ?? '');
-  return readingsOf(tweet, quoteOf).some((reading) => compared(reading) === wanted);
+  const typedText = text ?? '';
+  // A link of X's own shortener that was typed stays as it is, and is told with where it leads all the same.
+  const wanted = [typedText, withLinks(typedText, tweet)].map(compared);
+  return readingsOf(tweet, quoteOf).some((reading) => wanted.includes(compared(reading)));
 }
 
 const numberOf = (mediaKey: string): string => mediaKey.slice(mediaKey.indexOf('_') + 1);
@@ -75,11 +77,15 @@ function mayBeAppended(expandedUrl: string, { mediaKeys }: XTweet, quoteOf: stri
  * A text that X shows as it was typed: unescaped, and with the links as they were. X escapes the text around links; what
  * looks escaped within one was typed so, or escaped as well.
  */
-function typed(shown: string, { urls }: XTweet): string[] {
+function typed(shown: string, tweet: XTweet): string[] {
+  const text = unescaped(shown);
+  return [withLinks(text, tweet), withLinks(text, tweet, unescaped)];
+}
+
+/** A text with where its links lead in their place. */
+function withLinks(text: string, { urls }: XTweet, read = (link: string) => link): string {
   const links = new Map(urls.map(({ url, expandedUrl }) => [url, expandedUrl]));
-  const withLinks = (read: (link: string) => string) =>
-    unescaped(shown).replace(/https?:\/\/t\.co\/[a-z\d]+/gi, (url) => read(links.get(url) ?? url));
-  return [withLinks((link) => link), withLinks(unescaped)];
+  return text.replace(/https?:\/\/t\.co\/[a-z\d]+/gi, (url) => read(links.get(url) ?? url));
 }
 
 function unescaped(text: string): string {
