@@ -97,10 +97,54 @@ export function applicationTypeOf(redirectUris: unknown): 'native' | 'web' {
 }
 
 /** Schemes of browsers and systems, and those that any web site may take for itself (HTML, `registerProtocolHandler`). */
-const schemesOfOthers =
-  /^(?:web\+.*|ms-.*|ftp|ws|wss|file|data|javascript|vbscript|blob|about|chrome|view-source|mailto|tel|sms):/i;
+const schemesOfOthers = new Set([
+  ...[
+    'about',
+    'blob',
+    'chrome',
+    'data',
+    'file',
+    'filesystem',
+    'intent',
+    'javascript',
+    'vbscript',
+    'view-source',
+  ],
+  ...[
+    'bitcoin',
+    'ftp',
+    'ftps',
+    'geo',
+    'im',
+    'irc',
+    'ircs',
+    'magnet',
+    'mailto',
+    'matrix',
+    'mms',
+    'news',
+    'nntp',
+  ],
+  ...[
+    'openpgp4fpr',
+    'sftp',
+    'sip',
+    'sms',
+    'smsto',
+    'ssh',
+    'tel',
+    'urn',
+    'webcal',
+    'ws',
+    'wss',
+    'wtai',
+    'xmpp',
+  ],
+]);
 
 /** Whether codes may be sent there: over https, to this device, or to an application by a scheme of its own (RFC 8252, 7.1). */
 export function mayCallBack(uri: unknown): boolean {
-  return !schemesOfOthers.test(String(uri).trim());
+  // As browsers read it: within a scheme they pass over tabs and the like.
+  const scheme = (URL.parse(String(uri))?.protocol ?? '').slice(0, -1);
+  return !schemesOfOthers.has(scheme) && !/^(?:web\+|ms-)/.test(scheme);
 }

@@ -93,14 +93,14 @@ describe('a client that registered itself', () => {
     expect(body.error_description).toMatch(description);
   });
 
-  it.each(['web+evil://chatgpt.com/callback', 'ftp://chatgpt.com/x', 'JavaScript:alert(1)', 'mailto:a@b.c'])(
-    'is not called back at %s',
-    async (uri) => {
-      const { status, body } = await register({ redirect_uris: [uri] });
-      expect([status, body.error]).toEqual([400, 'invalid_redirect_uri']);
-      expect(body.error_description).toMatch(/^redirect_uris\[0\]: must lead to https/);
-    },
-  );
+  it.each([
+    ...['web+evil://chatgpt.com/callback', 'ftp://chatgpt.com/x', 'JavaScript:alert(1)', 'mailto:a@b.c'],
+    ...['we\tb+evil://chatgpt.com/callback', '\u0001web+evil:x', 'matrix:x', 'intent://chatgpt.com/x'],
+  ])('is not called back at %j', async (uri) => {
+    const { status, body } = await register({ redirect_uris: [uri] });
+    expect([status, body.error]).toEqual([400, 'invalid_redirect_uri']);
+    expect(body.error_description).toMatch(/^redirect_uris\[0\]: must lead to https/);
+  });
 
   it('is told that its JSON is broken', async () => {
     expect(await register(null, '{"redirect_uris":')).toMatchObject({
