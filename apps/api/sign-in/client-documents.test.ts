@@ -194,6 +194,9 @@ describe('a client that is known by its metadata document', () => {
     expect(away.headers.get('retry-after')).toBe('5');
     if (read) published.set('/away.json', read);
     expect((await refresh()).status).toBe(200);
+    // A page instead of it is no new document.
+    published.set('/away.json', (response) => response.writeHead(200).end('<h1>Back soon</h1>'));
+    expect((await refresh()).status).toBe(503);
     published.set('/away.json', (response) => response.writeHead(503).end());
     expect((await refresh()).status).toBe(200);
     // Taken back by its owner is another matter.

@@ -28,7 +28,7 @@ export function createDocumentFetch(fetchDocument: FetchDocument, known: KnownDo
     let body: Buffer | string;
     try {
       ({ body } = await fetchDocument(url, { maxBytes: maxBytes.keys, signal, redirects: false }));
-      await known.renew(url, body);
+      if (isDocumentOf(url, body)) await known.renew(url, body);
     } catch (error) {
       const last = hasAnswered(error) ? null : await known.last(url);
       if (last === null) throw error;
@@ -38,6 +38,16 @@ export function createDocumentFetch(fetchDocument: FetchDocument, known: KnownDo
       headers: { 'content-type': 'application/json', 'cache-control': `max-age=${cacheSeconds}` },
     });
   };
+}
+
+/** And not a page that a host shows in its place while it is being repaired. */
+function isDocumentOf(url: string, body: Buffer): boolean {
+  if (body.length > maxBytes.document) return false;
+  try {
+    return Object(JSON.parse(body.toString())).client_id === url;
+  } catch {
+    return false;
+  }
 }
 
 /** Its host has spoken, and shows no such document (any more). */
