@@ -40,6 +40,8 @@ describe('client secrets (O07, O20)', () => {
         headers: { authorization: `Basic ${btoa(`${gpt.clientId}:g${count}`)}` },
       });
     expect((await guess(1)).status).toBe(429);
+    const encoded = { authorization: `Basic ${btoa(`%67${gpt.clientId.slice(1)}:g2`)}` };
+    expect((await requestToken(world, { ...asked, headers: encoded })).status).toBe(429);
     expect((await exchangeAsGpt(world, await signInThrough(world, gptRequest(world)))).status).toBe(200);
   });
 });

@@ -83,14 +83,13 @@ function hasBasicAuth(ctx: Context): boolean {
 
 /** The client of this answer may go on without its document. The tokens are given: nothing may hold them up. */
 async function remember(ctx: Context, knownDocuments: KnownDocuments): Promise<void> {
-  const { client } = (ctx as Partial<KoaContextWithOIDC>).oidc ?? {};
-  if (client?.clientId.startsWith('https:')) await knownDocuments.keep(client.clientId).catch(() => {});
+  const clientId = clientOf(ctx);
+  if (clientId?.startsWith('https:')) await knownDocuments.keep(clientId).catch(() => {});
 }
 
-/** Who authenticates with Basic (RFC 6749 section 2.3.1), whatever the secret. */
-function basicClientOf(ctx: Context): string {
-  const [, encoded = ''] = ctx.get('authorization').split(' ');
-  return Buffer.from(encoded, 'base64').toString().split(':')[0] ?? '';
+/** Who asks, however the name was written (RFC 6749 section 2.3.1 has it encoded); undefined: nobody known. */
+function clientOf(ctx: Context): string | undefined {
+  return (ctx as Partial<KoaContextWithOIDC>).oidc?.client?.clientId;
 }
 
 async function answer(
@@ -100,10 +99,10 @@ async function answer(
 ): Promise<void> {
   try {
     const parameters = translate(await readParameters(ctx));
-    const clientId = parameters.find(([name]) => name === 'client_id')?.[1] ?? basicClientOf(ctx);
+    const named = parameters.find(([name]) => name === 'client_id')?.[1] ?? '';
     await askWithForm(provider, ctx, parameters);
     explainInvalidGrant(ctx);
-    if (ctx.status === 401) await limits.countWrongSecret(ctx, clientId);
+    if (ctx.status === 401) await limits.countWrongSecret(ctx, clientOf(ctx) ?? named);
     // Its sign-in is as good as before: who hears `invalid_client` throws it away.
     if (ctx.status >= 500 || isUnreadDocument(Object(ctx.body).error_description)) tellOfTrouble(ctx);
     if (ctx.status === 200 && 'access_token' in Object(ctx.body)) await remember(ctx, knownDocuments);
