@@ -47,6 +47,9 @@ describe('a JSON body', () => {
       });
       await vi.advanceTimersByTimeAsync(30_000);
       await answered;
+      expect(body.destroyed).toBe(false);
+      await vi.advanceTimersByTimeAsync(1000);
+      expect(body.destroyed).toBe(true);
     } finally {
       vi.useRealTimers();
     }

@@ -5,7 +5,9 @@ import { ProblemError } from '#libs/problem/problem.ts';
 const mostBytes = 1024 * 1024;
 const deepest = 64;
 /** All that is sent here is small: a client that takes longer holds a connection for nothing. */
-const mostMs = 30_000;
+export const mostMs = 30_000;
+/** How long the answer to such a client has to leave. */
+const partingMs = 1000;
 
 type Body = Pick<IncomingMessage, 'headers'> & Readable;
 
@@ -49,7 +51,8 @@ function readBytes(request: Body): Promise<Buffer> {
     reject(new ProblemError('bad_request', 'The body broke off.', { cause }));
   };
   const slow = setTimeout(() => {
-    request.off('data', take).resume();
+    request.off('data', take);
+    endSoon(request);
     const detail = `The body did not arrive within ${mostMs / 1000} seconds.`;
     reject(new ProblemError('bad_request', detail, { headers: { Connection: 'close' } }));
   }, mostMs);
@@ -65,6 +68,12 @@ function readBytes(request: Body): Promise<Buffer> {
   // Whoever hung up before the first of its bytes was asked for is not told of again.
   if (request.destroyed) brokeOff();
   return promise;
+}
+
+/** What else comes is passed over, and the connection ends whatever stands in the answer. */
+export function endSoon(request: Readable): void {
+  request.resume();
+  setTimeout(() => request.destroy(), partingMs).unref();
 }
 
 const tooLarge = () =>

@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import { ProblemError } from '#libs/problem/problem.ts';
-import { parseStrictJson } from '../json-body.ts';
+import { endSoon, mostMs, parseStrictJson } from '../json-body.ts';
 
 /** A body that cannot be read as parameters: the description says why, in RFC 6749's narrow character set. */
 export class BodyError extends Error {
@@ -31,6 +31,20 @@ export async function readParameters(ctx: Context): Promise<Parameters> {
 }
 
 async function readText(ctx: Context): Promise<string> {
+  const late = Promise.withResolvers<never>();
+  const slow = setTimeout(() => {
+    endSoon(ctx.req);
+    late.reject(new BodyError(`the body did not arrive within ${mostMs / 1000} seconds`));
+  }, mostMs);
+  const bytes = await Promise.race([readBytes(ctx), late.promise]).finally(() => clearTimeout(slow));
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new BodyError('the body is not UTF-8');
+  }
+}
+
+async function readBytes(ctx: Context): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let received = 0;
   for await (const chunk of ctx.req.iterator({ destroyOnReturn: false })) {
@@ -39,11 +53,7 @@ async function readText(ctx: Context): Promise<string> {
     if (received > maxBytes) throw new BodyError('the body is too large', 413);
     chunks.push(chunk);
   }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
-  } catch {
-    throw new BodyError('the body is not UTF-8');
-  }
+  return Buffer.concat(chunks);
 }
 
 function parseForm(text: string): Parameters {
