@@ -116,14 +116,19 @@ ${link && html`<div class="actions"><a class="button main" href="${link.href}">$
 
 /** Clients choose their names themselves: none may hide or turn round what stands beside it. */
 function shownName(name: string): string {
-  const shown = [...visible(name)];
+  const shown = [...visible(name).trim()];
+  if (shown.length === 0) return 'a program without a name';
   return shown.length > mostOfName ? `${shown.slice(0, mostOfName).join('')}…` : shown.join('');
 }
 
 const mostOfName = 60;
 
+/** Letters and symbols without a shape: fillers of Hangul, and Braille without dots. */
+const blank = '\u115f\u1160\u2800\u3164\uffa0';
+const unseen = new RegExp(`[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}${blank}]`, 'gu');
+
 /** Without characters that are not seen but change how others are (Unicode: control, format, separators of lines). */
-const visible = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '');
+const visible = (text: string): string => text.replace(unseen, '');
 
 /** Only over https does a host tell who is there; any other address is that of a program on this device. */
 function placeOf(uri: string): string {

@@ -130,6 +130,14 @@ describe('a client that is known by its metadata document', () => {
     expect(page).toContain(`<h1>Allow An agent${'x'.repeat(52)}… to use`);
   });
 
+  it('is never asked for without a name', async () => {
+    const browser = new TestBrowser();
+    const clientId = publish('/nameless.json', { client_name: '\u200b \u3164' });
+    const begun = await browser.get(authorizationUrl(clientId, 'https://agent.example/callback'));
+    const page = await (await browser.get(locationOf(begun))).text();
+    expect(page).toContain('<h1>Allow a program without a name to use');
+  });
+
   it('signs in as a public client, for /mcp, and gets new refresh tokens', async () => {
     const configuration = await configure(publish('/public.json', {}));
     const tokens = await signInAs(configuration, 'https://agent.example/callback');
