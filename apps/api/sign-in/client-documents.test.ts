@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createMediaFetcher, type MediaFetcher } from '#libs/media/fetch-media.ts';
 import { openTo, startMediaHost } from '#libs/media/test-media-host.ts';
 import { applicationTypeOf } from './client-documents.ts';
+import { recordKey } from './oidc-records.ts';
 import { locationOf, TestBrowser } from './test-browser.ts';
 import { requestToken, signInThrough } from './test-flows.ts';
 import { ada, startWorld, type World } from './test-world.ts';
@@ -211,6 +212,24 @@ describe('a client that is known by its metadata document', () => {
     published.set('/away.json', (response) => response.writeHead(404).end());
     expect((await refresh()).status).toBe(503);
     await redis.del('limit:client-document:127.0.0.1');
+  });
+
+  it('goes on with what an earlier version gave it for a resource with a slash at its end', async () => {
+    const clientId = publish('/earlier.json', {});
+    const tokens = await signInAs(await configure(clientId), 'https://agent.example/callback');
+    const resource = `${world.publicUrl}/mcp`;
+    const refreshKey = recordKey('RefreshToken', tokens.refresh_token ?? '');
+    const refresh = JSON.parse((await world.redis.hget(refreshKey, 'payload')) ?? '');
+    await world.redis.hset(refreshKey, 'payload', JSON.stringify({ ...refresh, resource: `${resource}/` }));
+    const grantKey = recordKey('Grant', refresh.grantId);
+    const grant = JSON.parse((await world.redis.hget(grantKey, 'payload')) ?? '');
+    const resources = { [`${resource}/`]: grant.resources[resource] };
+    await world.redis.hset(grantKey, 'payload', JSON.stringify({ ...grant, resources }));
+    const form = { client_id: clientId, refresh_token: tokens.refresh_token ?? '', resource: `${resource}/` };
+    const { status, body } = await requestToken(world, { form });
+    expect(status).toBe(200);
+    const caller = await world.signIn.findCaller(body.access_token);
+    expect(caller).toMatchObject({ audience: 'mcp', scope: expect.arrayContaining(['tweet.write']) });
   });
 
   it('need say no more than who it is and where it is called back', async () => {

@@ -1,8 +1,9 @@
 import type { Redis } from 'ioredis';
-import { type Adapter, type AdapterFactory, errors } from 'oidc-provider';
+import { type Adapter, type AdapterFactory, type AdapterPayload, errors } from 'oidc-provider';
 import { createGrants, type Grants, refreshTokenSeconds } from './grants.ts';
 import { createOidcRecords, type FoundToken, nowSeconds, type OidcRecords } from './oidc-records.ts';
 import { reach } from './reach.ts';
+import { plainResource } from './scope.ts';
 
 /** Storage of the authorization server, and the few questions that are put to it directly. */
 export interface OidcStore {
@@ -55,6 +56,20 @@ function lifetimeOf(kind: string): number | undefined {
   return { Grant: refreshTokenSeconds, Client: newClientSeconds }[kind];
 }
 
+/** Grants, codes and refresh tokens of earlier versions name resources as they were asked for, also with a slash. */
+function withPlainResources(payload: AdapterPayload | undefined): AdapterPayload | undefined {
+  if (payload === undefined) return undefined;
+  const plain: AdapterPayload & { resources?: Record<string, string> } = { ...payload };
+  const { resource, resources } = plain;
+  if (resource !== undefined)
+    plain.resource = Array.isArray(resource) ? resource.map(plainResource) : plainResource(resource);
+  if (resources !== undefined)
+    plain.resources = Object.fromEntries(
+      Object.entries(resources).map(([name, scope]) => [plainResource(name), scope]),
+    );
+  return plain;
+}
+
 function createAdapter(kind: string, records: OidcRecords, grants: Grants): Adapter {
   return {
     upsert: (id, payload, expiresIn) =>
@@ -67,7 +82,7 @@ function createAdapter(kind: string, records: OidcRecords, grants: Grants): Adap
         if (kind === 'Grant') await grants.add(id, accountId);
         if (kind === 'RefreshToken' && grantId !== undefined) await grants.keep(grantId, accountId);
       }),
-    find: (id) => reach(() => records.read(kind, id)),
+    find: (id) => reach(async () => withPlainResources(await records.read(kind, id))),
     // Only for clients' sessions and device codes, neither of which exists here.
     findByUid: async () => undefined,
     findByUserCode: async () => undefined,
