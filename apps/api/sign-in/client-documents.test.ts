@@ -237,6 +237,8 @@ describe('a client that is known by its metadata document', () => {
       token_endpoint_auth_method: undefined,
       scope: 'tweet.write openid',
       logo_uri: null,
+      client_name: '',
+      token_endpoint_auth_signing_alg: 'RS256',
       id_token_signed_response_alg: 'RS256',
       redirect_uris: ['https://agent.example/callback', 'web+evil://agent.example/callback'],
     });

@@ -65,10 +65,12 @@ export function isUnreadDocument(description: unknown): boolean {
 
 /** What a client may say of itself and what then counts; everything else is the same for everybody, or never used. */
 const counts = [
-  ...['client_id', 'client_name', 'redirect_uris', 'token_endpoint_auth_signing_alg', 'jwks', 'jwks_uri'],
+  ...['client_id', 'client_name', 'redirect_uris'],
   // Refused where they stand.
   ...['client_secret', 'client_secret_expires_at'],
 ];
+/** Of clients that prove who they are; others may name what they would sign with, and never do. */
+const countsForProofs = ['token_endpoint_auth_signing_alg', 'jwks', 'jwks_uri'];
 
 /**
  * The same text; but of a document of a client only what counts, which has to be right, and what it left out: that it has
@@ -83,14 +85,16 @@ function completed(body: Buffer | string): string {
   }
   if (typeof document !== 'object' || document === null || !('redirect_uris' in document))
     return body.toString();
-  const said = new Map(Object.entries(document).filter(([, value]) => value !== null));
+  const said = new Map(Object.entries(document).filter(([, value]) => value !== null && value !== ''));
   const uris = said.get('redirect_uris');
+  const method = said.get('token_endpoint_auth_method') ?? 'none';
+  const counting = method === 'none' ? counts : [...counts, ...countsForProofs];
   const grants = said.get('grant_types');
   const refreshes = !Array.isArray(grants) || grants.includes('refresh_token');
   return JSON.stringify({
-    ...Object.fromEntries([...said].filter(([name]) => counts.includes(name))),
+    ...Object.fromEntries([...said].filter(([name]) => counting.includes(name))),
     ...(Array.isArray(uris) ? { redirect_uris: uris.filter(mayCallBack) } : {}),
-    token_endpoint_auth_method: said.get('token_endpoint_auth_method') ?? 'none',
+    token_endpoint_auth_method: method,
     grant_types: ['authorization_code', ...(refreshes ? ['refresh_token'] : [])],
     response_types: ['code'],
     application_type: applicationTypeOf(uris),
