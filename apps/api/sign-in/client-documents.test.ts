@@ -211,6 +211,8 @@ describe('a client that is known by its metadata document', () => {
     // Taken back by its owner is another matter.
     published.set('/away.json', (response) => response.writeHead(404).end());
     expect((await refresh()).status).toBe(503);
+    published.set('/away.json', (response) => response.writeHead(503).end());
+    expect((await refresh()).status).toBe(503);
     await redis.del('limit:client-document:127.0.0.1');
   });
 

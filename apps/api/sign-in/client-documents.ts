@@ -30,7 +30,8 @@ export function createDocumentFetch(fetchDocument: FetchDocument, known: KnownDo
       ({ body } = await fetchDocument(url, { maxBytes: maxBytes.keys, signal, redirects: false }));
       if (isDocumentOf(url, body)) await known.renew(url, body);
     } catch (error) {
-      const last = hasAnswered(error) ? null : await known.last(url);
+      if (hasAnswered(error)) await known.renew(url, Buffer.alloc(0));
+      const last = await known.last(url);
       if (last === null) throw error;
       body = last;
     }

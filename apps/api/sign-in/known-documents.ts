@@ -8,7 +8,7 @@ export interface KnownDocuments {
   /** The client of this document has just been given tokens: it is known for as long as those can be refreshed. */
   keep(url: string): Promise<void>;
   has(url: string): Promise<boolean>;
-  /** This is what it says now. Nothing is kept for clients that are not known. */
+  /** This is what it says now; empty: it is not there any more. Nothing is kept for clients that are not known. */
   renew(url: string, body: Buffer): Promise<void>;
   /** What it said last; null where it is not known, or has not been read since. */
   last(url: string): Promise<string | null>;
