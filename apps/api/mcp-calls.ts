@@ -98,7 +98,7 @@ const heldFor = ({ gone, onChange }: ToolCall) => ({
 
 /** Arguments as a body of `POST /postTweet`: ChatGPT's files have other names there. */
 function toBody(given: ToolCall['given']): Record<string, unknown> {
-  if ('openaiFileIdRefs' in given) {
+  if ((given.openaiFileIdRefs ?? null) !== null) {
     const [field, message] = ['openaiFileIdRefs', `${noSuchField} Files go in ${fileFields.join(', ')}.`];
     throw new ProblemError('bad_request', `${field}: ${message}`, { errors: [{ field, message }] });
   }

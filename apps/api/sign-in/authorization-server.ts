@@ -147,7 +147,9 @@ function features({
       ack: 'draft-02',
       // What strangers ask for from the same address takes nobody's place who has tokens.
       allowFetch: async (ctx, clientId) =>
-        (await knownDocuments.has(clientId)) || (await limits.mayFetchDocument(ctx)),
+        (await knownDocuments.has(clientId))
+          ? await limits.mayFetchKnownDocument(clientId)
+          : await limits.mayFetchDocument(ctx),
     },
     // Without a management API (RFC 7592): whoever wants something else registers again.
     registration: {

@@ -5,6 +5,7 @@ import { createMediaFetcher, type MediaFetcher } from '#libs/media/fetch-media.t
 import { openTo, startMediaHost } from '#libs/media/test-media-host.ts';
 import { applicationTypeOf } from './client-documents.ts';
 import { recordKey } from './oidc-records.ts';
+import { hashOf } from './secrets.ts';
 import { locationOf, TestBrowser } from './test-browser.ts';
 import { requestToken, signInThrough } from './test-flows.ts';
 import { ada, startWorld, type World } from './test-world.ts';
@@ -208,6 +209,11 @@ describe('a client that is known by its metadata document', () => {
     expect((await refresh()).status).toBe(503);
     published.set('/away.json', (response) => response.writeHead(503).end());
     expect((await refresh()).status).toBe(200);
+    await redis.set(`limit:known-document:${hashOf(clientId)}`, 600, 'EX', 100);
+    const reads = asked.length;
+    expect((await refresh()).status).toBe(503);
+    expect(asked).toHaveLength(reads);
+    await redis.del(`limit:known-document:${hashOf(clientId)}`);
     // Taken back by its owner is another matter.
     published.set('/away.json', (response) => response.writeHead(404).end());
     expect((await refresh()).status).toBe(503);

@@ -112,50 +112,15 @@ export function applicationTypeOf(redirectUris: unknown): 'native' | 'web' {
 }
 
 /** Schemes of browsers and systems, and those that any web site may take for itself (HTML, `registerProtocolHandler`). */
-const schemesOfOthers = new Set([
-  ...[
-    'about',
-    'blob',
-    'chrome',
-    'data',
-    'file',
-    'filesystem',
-    'intent',
-    'javascript',
-    'vbscript',
-    'view-source',
-  ],
-  ...[
-    'bitcoin',
-    'ftp',
-    'ftps',
-    'geo',
-    'im',
-    'irc',
-    'ircs',
-    'magnet',
-    'mailto',
-    'matrix',
-    'mms',
-    'news',
-    'nntp',
-  ],
-  ...[
-    'openpgp4fpr',
-    'sftp',
-    'sip',
-    'sms',
-    'smsto',
-    'ssh',
-    'tel',
-    'urn',
-    'webcal',
-    'ws',
-    'wss',
-    'wtai',
-    'xmpp',
-  ],
-]);
+const schemesOfOthers = new Set(
+  [
+    'about bitcoin blob chrome data file filesystem ftp ftps geo im intent irc ircs javascript',
+    'magnet mailto matrix mms news nntp openpgp4fpr sftp sip sms smsto ssh tel urn vbscript',
+    'view-source webcal ws wss wtai xmpp',
+  ]
+    .join(' ')
+    .split(' '),
+);
 
 /** Whether codes may be sent there: over https, to this device, or to an application by a scheme of its own (RFC 8252, 7.1). */
 export function mayCallBack(uri: unknown): boolean {

@@ -11,6 +11,9 @@ const startsPerWindow = 600;
 
 const wrongSecretsPerWindow = 10;
 
+/** Only while a document cannot be read is it asked for more than once in ten minutes: at each refresh of each user. */
+const knownDocumentsPerWindow = 600;
+
 /** Clients that introduce themselves: an honest one does it once, and its document is kept for a while. */
 const perHour = { registrationsPerAddress: 20, registrations: 500, documentsPerAddress: 120 };
 const hour = 3600;
@@ -23,6 +26,8 @@ export interface SignInLimits {
   countRegistration(ctx: Context): Promise<void>;
   /** Counts a client's document that has to be fetched; false: too many. */
   mayFetchDocument(ctx: Pick<Context, 'ip'>): Promise<boolean>;
+  /** The same for a client that has tokens: by itself, so that no stranger takes its place. */
+  mayFetchKnownDocument(url: string): Promise<boolean>;
   /**
    * Counts a wrong client secret, by address and client, and turns the answer into a 429 once there are too many.
    * The right secret always works: nobody can lock a client out.
@@ -57,6 +62,8 @@ export function createSignInLimits(redis: Redis): SignInLimits {
     },
     mayFetchDocument: async (ctx) =>
       (await count(`client-document:${ctx.ip}`, hour)) <= perHour.documentsPerAddress,
+    mayFetchKnownDocument: async (url) =>
+      (await count(`known-document:${hashOf(url)}`)) <= knownDocumentsPerWindow,
     async countWrongSecret(ctx, clientId) {
       if ((await count(`secret:${hashOf(`${ctx.ip} ${clientId}`)}`)) <= wrongSecretsPerWindow) return;
       ctx.status = 429;
