@@ -1,4 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 
 /** A program that runs no longer than this process does. */
@@ -18,21 +19,26 @@ export interface BoundProcess {
  */
 const script = '"$@" </dev/null & echo "pid=$!"; exec >/dev/null 2>&1; read -r _; kill -9 $!; wait $!';
 
-/** Starts a program with nothing of our environment but `environment`, and out of the reach of a terminal's Ctrl-C. */
-export function startBound(
+/**
+ * Starts a program with nothing of our environment but `environment`, and out of the reach of a terminal's Ctrl-C.
+ * Rejects where this process may start none, or open no more files, with what the system says.
+ */
+export async function startBound(
   command: string,
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
-): BoundProcess {
+): Promise<BoundProcess> {
   const child: ChildProcessByStdio<Writable, Readable, Readable> = spawn(
     '/bin/sh',
     ['-c', script, 'sh', command, ...args],
     { env: environment, stdio: ['pipe', 'pipe', 'pipe'], detached: true },
   );
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const { promise, resolve } = Promise.withResolvers<number>();
+  child.once('close', (code) => resolve(code ?? 137));
+  // Until then it may have no pipes.
+  await once(child, 'spawn');
   const end = () => child.stdin.destroy();
   // The shell has let go of it: it closes with the program.
   child.stderr.once('end', end);
-  child.once('close', (code) => resolve(code ?? 137)).once('error', reject);
   return { stdout: child.stdout, stderr: child.stderr, exitCode: promise, end };
 }

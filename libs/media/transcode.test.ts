@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtempDisposable, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../../test/eventually.ts';
 import { hasFfmpeg, needsFfmpeg, video } from './test-videos.ts';
@@ -75,6 +76,30 @@ describe('ffmpeg', () => {
       });
     await expect(run(folder.path)).resolves.toBeUndefined();
     await expect(run('/usr/bin:/bin')).rejects.toThrow('ffmpeg is not installed');
+  });
+
+  it('that cannot be started, since no more files may be opened, ends nothing but this one conversion', async () => {
+    const plan = {
+      ...{ act: 'transcode', reasons: [], video: null, audio: 'none', maxBitRate: 1, cutMs: null },
+      streams: ['v:0'],
+    };
+    const options = { file: 'in', format: 'mp4', durationMs: 1, output: 'out', plan };
+    const program = `
+      import { openSync } from 'node:fs';
+      import { setImmediate } from 'node:timers/promises';
+      import { defaultFfmpeg, transcode } from ${JSON.stringify(new URL('./transcode.ts', import.meta.url))};
+      try { for (;;) openSync('/dev/null'); } catch {}
+      await transcode({ ...${JSON.stringify(options)}, ffmpeg: defaultFfmpeg }).catch(({ code }) => console.log(code));
+      await setImmediate();
+      console.log('goes on');`;
+    const node = [process.execPath, '--input-type=module', '-e', program];
+    const { stdout } = await promisify(execFile)('/bin/sh', [
+      '-c',
+      'ulimit -n 256; exec "$@"',
+      'sh',
+      ...node,
+    ]);
+    expect(stdout).toBe('EMFILE\ngoes on\n');
   });
 });
 

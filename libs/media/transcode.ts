@@ -64,7 +64,7 @@ export async function transcode(options: TranscodeOptions): Promise<void> {
   signal?.throwIfAborted();
   // Nothing else of our environment: what reads files of strangers shall find nothing there.
   const environment = { PATH: ffmpeg.searchPath, LANG: 'C.UTF-8' };
-  const running = startBound(ffmpeg.command, ffmpegArguments(options), environment);
+  const running = await startBound(ffmpeg.command, ffmpegArguments(options), environment);
   let ended: unknown = null;
   const end = (reason: unknown) => {
     ended ??= reason;
@@ -72,6 +72,7 @@ export async function transcode(options: TranscodeOptions): Promise<void> {
   };
   const onAbort = () => end(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted) onAbort();
   const timer = setTimeout(() => end(tooMuch('time')), ffmpeg.timeoutMs);
   let pid = 0;
   const watch = setInterval(async () => {
