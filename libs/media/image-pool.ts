@@ -38,7 +38,11 @@ type Reason = ImageFailure['reason'] | 'gone';
 /** What a user reads; `WHAT` is a picture or a video. */
 const problems: Readonly<Record<Reason, readonly [ProblemCode, string]>> = {
   damaged: ['media_broken', 'The WHAT is damaged or incomplete. Save it anew and send that.'],
-  sound: ['media_unsupported', 'This file has no picture, only sound. Send a video, or a picture.'],
+  // There may be one of a kind that its reader passes over, as MPEG-2 in a transport stream.
+  sound: [
+    'media_unsupported',
+    'No picture could be found in this file, only sound. Send a video as an MP4 (H.264, AAC), or a picture.',
+  ],
   gone: ['media_broken', 'The WHAT could not be decoded in reasonable time. Save it anew and send that.'],
   pixels: ['media_too_large', 'The WHAT has too many pixels. Send a smaller one.'],
   memory: ['media_too_large', 'The WHAT needs too much memory to decode. Send a smaller one.'],

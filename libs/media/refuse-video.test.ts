@@ -50,10 +50,14 @@ describe.skipIf(!hasFfmpeg)(`a video that nothing can be done about${needsFfmpeg
     });
   });
 
-  it('is refused when it has no picture', async () => {
-    await expect(prepare(video({ options: ['-vn'] }))).rejects.toMatchObject({
+  it.each([
+    ['there is none', { options: ['-vn'] }],
+    ['it is of a kind that cannot be read', { ending: 'ts', options: ['-c:v', 'mpeg2video'] }],
+  ])('is refused when no picture is found, since %s', async (_why, options) => {
+    await expect(prepare(video(options))).rejects.toMatchObject({
       code: 'media_unsupported',
-      detail: 'This file has no picture, only sound. Send a video, or a picture.',
+      detail:
+        'No picture could be found in this file, only sound. Send a video as an MP4 (H.264, AAC), or a picture.',
     });
   });
 
