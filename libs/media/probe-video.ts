@@ -102,9 +102,10 @@ function streamOf(track: InputVideoTrack | InputAudioTrack, { format }: ProbeTas
 
 async function movieMs(input: Input, { file, format }: ProbeTask): Promise<number> {
   const endMs = (await input.computeDuration()) * 1000;
-  // The others may begin at any time of day.
-  if (format === 'mp4' || format === 'mov') return Math.max(Math.round(endMs), await statedDurationMs(file));
-  return Math.round(endMs - (await input.getFirstTimestamp()) * 1000);
+  // What was cut out of a broadcast begins at any time of day; what comes before zero is not shown.
+  const startMs = Math.max(0, (await input.getFirstTimestamp()) * 1000);
+  const ownMs = Math.round(endMs - startMs);
+  return format === 'mp4' || format === 'mov' ? Math.max(ownMs, await statedDurationMs(file)) : ownMs;
 }
 
 /** A cut-off file still states its whole duration: only the bytes of the last packet tell. Gives the first one. */

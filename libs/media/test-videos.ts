@@ -86,5 +86,6 @@ export function ffprobe(file: string) {
     sound: find('audio'),
     streams: streams.length,
     seconds: Number(format.duration),
+    startSeconds: Number(format.start_time),
   };
 }

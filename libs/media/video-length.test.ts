@@ -78,4 +78,16 @@ describe.skipIf(!hasFfmpeg)(`a video whose picture is too long${needsFfmpeg}`, (
   it('passes as it is at the very limit', async () => {
     expect((await prepare(video({ seconds: 2, sound: false }))).note).toBeNull();
   });
+
+  it('passes as it is where it was cut out of a broadcast, whenever that began', async () => {
+    const broadcast = [
+      '-movflags',
+      'dash+delay_moov+frag_keyframe+frag_discont',
+      '-output_ts_offset',
+      '3600',
+    ];
+    const made = await prepare(video({ options: broadcast }));
+    expect(made.note).toBeNull();
+    expect(made.probed.startSeconds).toBeGreaterThan(3_000);
+  });
 });
