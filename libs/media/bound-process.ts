@@ -15,9 +15,11 @@ export interface BoundProcess {
 
 /**
  * A shell waits beside the program for the end of its own input, which only this process holds: whatever ends this
- * process, SIGKILL too, ends the program. Until it is waited for, its process id belongs to nobody else.
+ * process, SIGKILL too, ends the program. Until it is waited for, its process id belongs to nobody else. What is told
+ * to stop with everything else is the program, not the shell, which is needed until then.
  */
-const script = '"$@" </dev/null & echo "pid=$!"; exec >/dev/null 2>&1; read -r _; kill -9 $!; wait $!';
+const script =
+  '"$@" </dev/null & trap "" HUP INT TERM; echo "pid=$!"; exec >/dev/null 2>&1; read -r _; kill -9 $!; wait $!';
 
 /**
  * Starts a program with nothing of our environment but `environment`, and out of the reach of a terminal's Ctrl-C.

@@ -21,6 +21,26 @@ async function withSecret<T>(act: () => Promise<T>): Promise<T> {
   }
 }
 
+const plan = {
+  act: 'transcode',
+  reasons: [],
+  video: null,
+  audio: 'none',
+  maxBitRate: 1,
+  cutMs: null,
+  streams: ['v:0'],
+} as const;
+
+/** Converts with a shell script in ffmpeg's place. */
+async function convertWith(folder: string, script: string, signal?: AbortSignal): Promise<void> {
+  const command = join(folder, 'ffmpeg');
+  await writeFile(command, `#!/bin/sh\n${script}\n`);
+  await chmod(command, 0o755);
+  const files = { file: command, output: join(folder, 'out') };
+  const ffmpeg = { ...defaultFfmpeg, command };
+  await transcode({ ...files, format: 'mp4', durationMs: 1, plan, ffmpeg, ...(signal && { signal }) });
+}
+
 describe('ffmpeg', () => {
   it('has nothing of our environment but where programs are', async () => {
     await using folder = await mkdtempDisposable(join(tmpdir(), 'transcode-'));
@@ -32,15 +52,6 @@ describe('ffmpeg', () => {
     await writeFile(command, `#!/bin/sh\nenv > '${seen}'\nexit 1\n`);
     await chmod(command, 0o755);
     await writeFile(file, 'a video');
-    const plan = {
-      act: 'transcode',
-      reasons: [],
-      video: null,
-      audio: 'none',
-      maxBitRate: 1,
-      cutMs: null,
-      streams: ['v:0'],
-    } as const;
     const ffmpeg = { ...defaultFfmpeg, command };
     const transcoding = withSecret(() =>
       transcode({ file, format: 'mp4', durationMs: 1, output: join(folder.path, 'out'), plan, ffmpeg }),
@@ -54,21 +65,31 @@ describe('ffmpeg', () => {
     ]);
   });
 
+  it('that the system ends says nothing of the video', async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'transcode-'));
+    for (const script of ['kill -9 $$', 'kill $$', 'exit 255'])
+      await expect(convertWith(folder.path, script)).rejects.toThrow('ended by somebody else');
+  });
+
+  it('can be ended although all around it was told to stop', async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'transcode-'));
+    const seen = join(folder.path, 'seen');
+    const stop = new AbortController();
+    // Its parent is the shell that watches it.
+    const script = `kill $PPID; echo $$ > '${seen}.new'; mv '${seen}.new' '${seen}'; exec sleep 1000`;
+    const failed = expect(convertWith(folder.path, script, stop.signal)).rejects.toThrow('no longer wanted');
+    const pid = Number(await eventually(() => readFile(seen, 'utf8')));
+    stop.abort(new Error('no longer wanted'));
+    await failed;
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+  });
+
   it('is looked for where the search path says, and only there', async () => {
     await using folder = await mkdtempDisposable(join(tmpdir(), 'transcode-'));
     const output = join(folder.path, 'out');
     const command = join(folder.path, 'convert-it');
     await writeFile(command, '#!/bin/sh\nexit 0\n');
     await chmod(command, 0o755);
-    const plan = {
-      act: 'transcode',
-      reasons: [],
-      video: null,
-      audio: 'none',
-      maxBitRate: 1,
-      cutMs: null,
-      streams: ['v:0'],
-    } as const;
     const run = (searchPath: string) =>
       transcode({
         ...{ file: command, format: 'mp4', durationMs: 1, output, plan },

@@ -87,6 +87,7 @@ export async function transcode(options: TranscodeOptions): Promise<void> {
     const { code, complaint } = await exitOf(running);
     if (ended !== null) throw ended;
     if (code === 126 || code === 127) throw new FfmpegMissingError(new Error(complaint));
+    if (endsFromOutside.includes(code)) throw new Error('ffmpeg was ended by somebody else');
     if (code !== 0) throw toProblem(complaint);
     options.onProgress?.(100);
   } finally {
@@ -95,6 +96,9 @@ export async function transcode(options: TranscodeOptions): Promise<void> {
     signal?.removeEventListener('abort', onAbort);
   }
 }
+
+/** By SIGKILL (the system, out of memory), SIGTERM, and how ffmpeg itself answers that one: nothing of the file's doing. */
+const endsFromOutside = [137, 143, 255];
 
 /** The command line; the file's own streams other than one picture and one sound are left out. */
 export function ffmpegArguments({ file, format, output, plan }: TranscodeOptions): readonly string[] {
