@@ -76,6 +76,9 @@ async function contest(course: Course): Promise<Row[]> {
   await using api = await world.startApi();
   const own: Upload[] = [];
   const others: Record<(typeof ways)[number], Upload[]> = { cutThrough: [], put: [], library: [] };
+  // A round that does not count: the first processes of an installation compile what later ones find compiled.
+  await ours(world, api, course, 0);
+  await other('cutThrough', world, course);
   for (let round = 1; round <= rounds; round++) {
     own.push(await ours(world, api, course, round));
     // One look at the slow ones is enough.
