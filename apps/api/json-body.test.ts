@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ProblemError } from '#libs/problem/problem.ts';
 import { parseStrictJson, readJsonBody } from './json-body.ts';
 
@@ -33,26 +33,6 @@ describe('a JSON body', () => {
         expect(['ok', 'bad_request']).toContain(codeOf(text));
       }),
     );
-  });
-
-  it('that does not end is answered, and ends the connection', async () => {
-    vi.useFakeTimers();
-    try {
-      const body = new Readable({ read() {} });
-      body.push('{"a":');
-      const reading = readJsonBody(Object.assign(body, { headers: { 'content-type': 'application/json' } }));
-      const answered = expect(reading).rejects.toMatchObject({
-        code: 'bad_request',
-        headers: { Connection: 'close' },
-      });
-      await vi.advanceTimersByTimeAsync(30_000);
-      await answered;
-      expect(body.destroyed).toBe(false);
-      await vi.advanceTimersByTimeAsync(1000);
-      expect(body.destroyed).toBe(true);
-    } finally {
-      vi.useRealTimers();
-    }
   });
 
   it('has no name twice in one object, also where it is escaped', () => {

@@ -1,13 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { ProblemError } from '#libs/problem/problem.ts';
+import { readBody } from './read-body.ts';
 
 const mostBytes = 1024 * 1024;
 const deepest = 64;
-/** All that is sent here is small: a client that takes longer holds a connection for nothing. */
-export const mostMs = 30_000;
-/** How long the answer to such a client has to leave. */
-const partingMs = 1000;
+const tooLarge = 'The body is larger than 1 MB. Upload files with POST /media instead.';
 
 type Body = Pick<IncomingMessage, 'headers'> & Readable;
 
@@ -28,56 +26,9 @@ export async function readJsonBody(request: Body): Promise<unknown> {
     );
   if (encoding.toLowerCase() !== 'identity')
     throw new ProblemError('unsupported_media_type', 'Send the body without compression.');
-  if (Number(length ?? 0) > mostBytes) throw tooLarge();
-  return parseStrictJson(decode(await readBytes(request)));
+  if (Number(length ?? 0) > mostBytes) throw new ProblemError('body_too_large', tooLarge);
+  return parseStrictJson(decode(await readBody(request, mostBytes, tooLarge)));
 }
-
-/** By its events: an iterator over the request takes several times as long. */
-function readBytes(request: Body): Promise<Buffer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  const take = (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes <= mostBytes) chunks.push(chunk);
-    else {
-      // What else comes is passed over, until the answer closes the connection.
-      request.off('data', take).resume();
-      reject(tooLarge());
-    }
-  };
-  const brokeOff = (cause?: Error) => {
-    clearTimeout(slow);
-    reject(new ProblemError('bad_request', 'The body broke off.', { cause }));
-  };
-  const slow = setTimeout(() => {
-    request.off('data', take);
-    endSoon(request);
-    const detail = `The body did not arrive within ${mostMs / 1000} seconds.`;
-    reject(new ProblemError('bad_request', detail, { headers: { Connection: 'close' } }));
-  }, mostMs);
-  request
-    .on('data', take)
-    .once('end', () => {
-      clearTimeout(slow);
-      request.off('close', brokeOff);
-      resolve(Buffer.concat(chunks));
-    })
-    .once('error', brokeOff)
-    .once('close', brokeOff);
-  // Whoever hung up before the first of its bytes was asked for is not told of again.
-  if (request.destroyed) brokeOff();
-  return promise;
-}
-
-/** What else comes is passed over, and the connection ends whatever stands in the answer. */
-export function endSoon(request: Readable): void {
-  request.resume();
-  setTimeout(() => request.destroy(), partingMs).unref();
-}
-
-const tooLarge = () =>
-  new ProblemError('body_too_large', 'The body is larger than 1 MB. Upload files with POST /media instead.');
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 

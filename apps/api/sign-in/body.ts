@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
 import { ProblemError } from '#libs/problem/problem.ts';
-import { endSoon, mostMs, parseStrictJson } from '../json-body.ts';
+import { parseStrictJson } from '../json-body.ts';
+import { readBody } from '../read-body.ts';
 
 /** A body that cannot be read as parameters: the description says why, in RFC 6749's narrow character set. */
 export class BodyError extends Error {
@@ -31,12 +32,9 @@ export async function readParameters(ctx: Context): Promise<Parameters> {
 }
 
 async function readText(ctx: Context): Promise<string> {
-  const late = Promise.withResolvers<never>();
-  const slow = setTimeout(() => {
-    endSoon(ctx.req);
-    late.reject(new BodyError(`the body did not arrive within ${mostMs / 1000} seconds`));
-  }, mostMs);
-  const bytes = await Promise.race([readBytes(ctx), late.promise]).finally(() => clearTimeout(slow));
+  const bytes = await readBody(ctx.req, maxBytes, 'the body is too large').catch((error) => {
+    throw toBodyError(error);
+  });
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
@@ -44,16 +42,10 @@ async function readText(ctx: Context): Promise<string> {
   }
 }
 
-async function readBytes(ctx: Context): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let received = 0;
-  for await (const chunk of ctx.req.iterator({ destroyOnReturn: false })) {
-    received += chunk.length;
-    // The rest is not read: the answer closes the connection.
-    if (received > maxBytes) throw new BodyError('the body is too large', 413);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+/** What is wrong with a body anywhere, in the words of OAuth. */
+function toBodyError(error: unknown): unknown {
+  if (!(error instanceof ProblemError)) return error;
+  return new BodyError(toErrorDescription(error.detail), error.kind.status);
 }
 
 function parseForm(text: string): Parameters {
@@ -62,8 +54,8 @@ function parseForm(text: string): Parameters {
   return [...new URLSearchParams(text)];
 }
 
-/** A sentence as an `error_description` (RFC 6749 section 5.2). */
-function inNarrowCharacters(sentence: string): string {
+/** A sentence as an `error_description`, in its narrow character set (RFC 6749 section 5.2). */
+export function toErrorDescription(sentence: string): string {
   const narrow = sentence.replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, '?').replace(/\.$/, '');
   return narrow.charAt(0).toLowerCase() + narrow.slice(1);
 }
@@ -73,8 +65,7 @@ function parseJson(text: string): Parameters {
   try {
     parsed = parseStrictJson(text);
   } catch (error) {
-    if (!(error instanceof ProblemError)) throw error;
-    throw new BodyError(inNarrowCharacters(error.detail));
+    throw toBodyError(error);
   }
   if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed))
     throw new BodyError('the body is not a JSON object');

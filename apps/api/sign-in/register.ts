@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type FieldError, ProblemError } from '#libs/problem/problem.ts';
 import { toFieldErrors } from '../field-errors.ts';
 import { readJsonBody } from '../json-body.ts';
+import { toErrorDescription } from './body.ts';
 import { applicationTypeOf, mayCallBack } from './client-documents.ts';
 import type { SignInLimits } from './limits.ts';
 import { askWithBody } from './replay.ts';
@@ -56,7 +57,7 @@ export async function register(
   ctx.set({ 'Cache-Control': 'no-store', Pragma: 'no-cache' });
   const sent = await readWishes(ctx);
   if (sent instanceof ProblemError)
-    return refuse(ctx, 'invalid_client_metadata', lowerFirst(sent.detail.replace(/\.$/, '')));
+    return refuse(ctx, 'invalid_client_metadata', toErrorDescription(sent.detail));
   const read = Registration.safeParse(sent);
   if (!read.success) return refuseWishes(ctx, toFieldErrors(read.error));
   await limits.countRegistration(ctx);
@@ -97,5 +98,3 @@ function refuse(ctx: Context, error: string, description: string): void {
   ctx.status = 400;
   ctx.body = { error, error_description: description };
 }
-
-const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
